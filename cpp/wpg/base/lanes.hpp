@@ -1,0 +1,93 @@
+// The small vocabulary in which a formula is written once and used for a single number, for a
+// vector of numbers, and (as a device function) on a GPU. Formula headers (*_math.hpp) use only
+//   + - * / sqrt, comparisons, integer operations, and the functions declared here;
+// all of these are exactly rounded, so the bits agree on every processor as long as the compiler
+// may not contract a*b+c (-ffp-contract=off, --fmad=false).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+#define WPG_FORMULA __host__ __device__ static inline
+#elif defined(__GNUC__)
+// Internal linkage and always inlined: a file that is compiled once per instruction set must not
+// leave a symbol that the linker could merge with another instruction set's copy.
+#define WPG_FORMULA static inline __attribute__((always_inline))
+#else
+#define WPG_FORMULA static inline
+#endif
+
+namespace wpg {
+
+/// For a lane type (a number or a vector of numbers): the number in each lane, and the signed and
+/// unsigned integers of the same width.
+template <class V>
+struct LaneTypes;
+
+template <>
+struct LaneTypes<float> {
+  using Number = float;
+  using Signed = std::int32_t;
+  using Unsigned = std::uint32_t;
+};
+
+template <>
+struct LaneTypes<double> {
+  using Number = double;
+  using Signed = std::int64_t;
+  using Unsigned = std::uint64_t;
+};
+
+template <class V>
+using number_of = typename LaneTypes<V>::Number;
+template <class V>
+using signed_of = typename LaneTypes<V>::Signed;
+template <class V>
+using unsigned_of = typename LaneTypes<V>::Unsigned;
+
+/// The same bits, seen as another type of the same size.
+template <class To, class From>
+WPG_FORMULA To same_bits(From from) {
+  static_assert(sizeof(To) == sizeof(From), "same size");
+  To to;
+  std::memcpy(&to, &from, sizeof(To));
+  return to;
+}
+
+/// condition ? a : b in every lane.
+template <class C, class V>
+WPG_FORMULA V select(C condition, V a, V b) {
+  return condition ? a : b;
+}
+
+/// Every lane the same number.
+template <class V>
+WPG_FORMULA V all_lanes(number_of<V> x) {
+  if constexpr (sizeof(V) == sizeof(number_of<V>)) {
+    return x;
+  } else {
+    return V{} + x;
+  }
+}
+
+/// Correctly rounded square root in every lane; simd.hpp adds the vector forms.
+WPG_FORMULA float square_root(float x) { return std::sqrt(x); }
+WPG_FORMULA double square_root(double x) { return std::sqrt(x); }
+
+/// The signed integer in every lane as a floating point number, rounded to nearest.
+WPG_FORMULA float to_number(std::int32_t x) { return static_cast<float>(x); }
+
+/// Low 32 bits of a times m, all 64 bits of the product; high bits of a are ignored.
+WPG_FORMULA std::uint64_t multiply_low_words(std::uint64_t a, std::uint32_t m) {
+  return (a & 0xFFFFFFFFu) * m;
+}
+
+}  // namespace wpg
+
+// Vectors are built-in types, which argument-dependent lookup does not see: their overloads must be
+// declared before the formulas that call them.
+#ifdef WPG_ISA
+#include "wpg/base/simd.hpp"
+#endif

@@ -1,0 +1,46 @@
+// The named streams of randomness, and how a draw's name becomes a Philox counter.
+//
+// A draw is a pure function of (seed, stream, step, state, particle, coordinate). It does not
+// depend on the shape of the call: (S, N, D) may grow and the draws that were there stay the same.
+//
+//   key      = seed, 64 bits
+//   counter0 = particle group: particle / 4 for float, particle / 2 for double
+//   counter1 = state
+//   counter2 = low 32 bits of step
+//   counter3 = stream (8 bits) | high 8 bits of step | coordinate (16 bits)
+//
+// The four output words of one counter serve four neighbouring particles at one coordinate in
+// float (two in double), so a small action dimension wastes no words.
+#pragma once
+
+#include <cstdint>
+
+#include "wpg/base/lanes.hpp"
+
+namespace wpg {
+
+/// Values are part of the interface: changing one changes every run ever made with it.
+enum class Stream : std::uint32_t {
+  langevin = 0,     // the noise of a Langevin step
+  initial = 1,      // where particles start
+  behaviour = 2,    // which particle acts while data are collected
+  exploration = 3,  // actions before there is a critic
+  evaluation = 4,   // which particle acts in a sampled evaluation
+  centers = 5,      // which data become centres
+  reset = 6,        // reset seeds of environments
+  replay = 7,       // which transitions are drawn
+  leimkuhler_matthews = 8,
+  mala_proposal = 9,
+  mala_acceptance = 10,
+  birth_death = 11,
+};
+
+inline constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 40;
+
+/// counter3 without its coordinate.
+WPG_FORMULA std::uint32_t stream_word(Stream stream, std::uint64_t step) {
+  return (static_cast<std::uint32_t>(stream) << 24) |
+         (static_cast<std::uint32_t>((step >> 32) & 0xFFu) << 16);
+}
+
+}  // namespace wpg

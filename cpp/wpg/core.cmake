@@ -1,0 +1,79 @@
+# wpg::core: the compiled routines, without Python.
+
+add_library(wpg_core STATIC
+  cpp/wpg/base/isa.cpp
+  cpp/wpg/base/normal.cpp
+  cpp/wpg/base/parallel.cpp
+  cpp/wpg/transport/langevin.cpp
+  cpp/wpg/critics/kernel_q.cpp
+  cpp/wpg/critics/kernel_ridge.cpp
+  cpp/wpg/flow/flow.cpp)
+add_library(wpg::core ALIAS wpg_core)
+set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
+target_compile_features(wpg_core PUBLIC cxx_std_17)
+target_compile_options(wpg_core PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off)
+target_include_directories(wpg_core PUBLIC
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
+if(WPG_OPENMP)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  target_link_libraries(wpg_core PRIVATE OpenMP::OpenMP_CXX)
+  target_compile_definitions(wpg_core PRIVATE WPG_OPENMP)
+endif()
+
+# These files are compiled once per instruction set, each time in a namespace of that name.
+# Contraction changes bits, so the noise and Langevin steps never have it; pairwise sums state an
+# error bound instead and may use fused multiply-add. Eigen is renamed per instruction set: two
+# copies of one template under one name would be merged by the linker, and the wrong one may stay.
+function(wpg_instruction_set name)
+  foreach(kind exact pairwise)
+    set(object wpg_${kind}_${name})
+    if(kind STREQUAL "exact")
+      add_library(${object} OBJECT
+        cpp/wpg/base/normal_cpu.cpp
+        cpp/wpg/transport/langevin_cpu.cpp
+        cpp/wpg/flow/flow_cpu.cpp)
+      target_compile_options(${object} PRIVATE -ffp-contract=off)
+    else()
+      add_library(${object} OBJECT
+        cpp/wpg/critics/kernel_q_cpu.cpp
+        cpp/wpg/critics/kernel_ridge_cpu.cpp)
+      target_compile_options(${object} PRIVATE -ffp-contract=fast)
+      target_link_libraries(${object} PRIVATE Eigen3::Eigen)
+      target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE)
+    endif()
+    target_include_directories(${object} PRIVATE ${PROJECT_SOURCE_DIR}/cpp)
+    target_compile_definitions(${object} PRIVATE WPG_ISA=${name})
+    target_compile_options(${object} PRIVATE
+      -Wall -Wextra -Wno-psabi -Wno-ignored-attributes
+      -O3 -fno-math-errno -fno-trapping-math ${ARGN})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false alarms out of avx512fintrin.h
+      target_compile_options(${object} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
+    endif()
+    target_sources(wpg_core PRIVATE $<TARGET_OBJECTS:${object}>)
+    list(APPEND objects ${object})
+  endforeach()
+  set(WPG_INSTRUCTION_SET_OBJECTS ${WPG_INSTRUCTION_SET_OBJECTS} ${objects} PARENT_SCOPE)
+endfunction()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_compile_definitions(WPG_HAVE_AVX2 WPG_HAVE_AVX512)
+  wpg_instruction_set(avx2 -mavx2 -mfma)
+  wpg_instruction_set(avx512 -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
+endif()
+wpg_instruction_set(base)
+
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+install(TARGETS wpg_core EXPORT wpg-targets COMPONENT core)
+install(DIRECTORY cpp/wpg/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/wpg COMPONENT core
+        FILES_MATCHING PATTERN "*.hpp")
+install(EXPORT wpg-targets NAMESPACE wpg:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/wpg
+        FILE wpg-targets.cmake COMPONENT core)
+configure_package_config_file(cpp/wpg/wpg-config.cmake.in wpg-config.cmake
+        INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/wpg)
+write_basic_package_version_file(wpg-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/wpg-config.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/wpg-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/wpg COMPONENT core)

@@ -1,0 +1,133 @@
+// The Langevin step of one block of particles. Internal to the files that are compiled once per
+// instruction set; never compiled with contraction, so that the bits agree everywhere.
+#pragma once
+
+#include "wpg/base/normal_block.hpp"
+#include "wpg/base/support.hpp"
+#include "wpg/base/support_math.hpp"
+#include "wpg/transport/langevin.hpp"
+#include "wpg/transport/langevin_math.hpp"
+
+namespace wpg {
+namespace WPG_ISA {
+
+template <class T>
+class LangevinBlock {
+ public:
+  LangevinBlock(const BlockPlan<T>& plan, const LangevinParameters<T>& parameters,
+                const Support<T>& support)
+      : normals_(plan),
+        dimension_(plan.dimension()),
+        parameters_(parameters),
+        kind_(support.kind),
+        bounded_(kind_ == SupportKind::unbounded ? 0 : plan.particles() * plan.dimension()),
+        low_(bounded_),
+        high_(bounded_),
+        period_(bounded_),
+        inverse_period_(bounded_),
+        drift_(preconditioned() ? plan.particles() * plan.dimension() : 0),
+        row_(preconditioned() ? plan.dimension() : 0) {
+    for (std::int64_t e = 0; e < bounded_; e += dimension_) {
+      for (std::int64_t d = 0; d < dimension_; ++d) {
+        const auto i = static_cast<std::size_t>(d);
+        low_[e + d] = support.low[i];
+        high_[e + d] = support.high[i];
+        period_[e + d] = support.period[i];
+        inverse_period_[e + d] = support.inverse_period[i];
+      }
+    }
+  }
+
+  /// `out`, `particles`, `drift` point at the block's first element; `step` names the noise.
+  void move(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step) {
+    normals_.draw({parameters_.seed, Stream::langevin, step}, block);
+    const std::int64_t count = block.particles * dimension_;
+    for (std::int64_t s = 0; s < block.states; ++s) {
+      const std::int64_t state = block.first_state + s;
+      const T step_size = parameters_.step_size[state];
+      const T noise_scale = langevin_noise_scale<T>(step_size, parameters_.temperature[state]);
+      const T* g = drift + s * count;
+      T* xi = normals_.values() + s * count;
+      if (preconditioned()) {
+        precondition(drift_.get(), xi, g, block.particles, state);
+        g = drift_.get();
+      }
+      advance(out + s * count, particles + s * count, g, xi, count, step_size, noise_scale);
+    }
+  }
+
+ private:
+  using V = vector_of<T>;
+
+  bool preconditioned() const {
+    return parameters_.preconditioner.kind != Preconditioner<T>::Kind::none;
+  }
+
+  /// moved = M g and xi = M^(1/2) xi for every particle; sums run in the order of the coordinates.
+  void precondition(T* moved, T* xi, const T* g, std::int64_t particles, std::int64_t state) {
+    const auto& pre = parameters_.preconditioner;
+    const std::int64_t D = dimension_;
+    const T* m = pre.matrix + state * pre.stride;
+    const bool full = pre.kind == Preconditioner<T>::Kind::full;
+    const T* l = full ? pre.root + state * pre.stride : nullptr;
+    for (std::int64_t n = 0; n < particles; ++n, moved += D, xi += D, g += D) {
+      if (!full) {
+        for (std::int64_t d = 0; d < D; ++d) {
+          moved[d] = m[d] * g[d];
+          xi[d] = square_root(m[d]) * xi[d];
+        }
+        continue;
+      }
+      for (std::int64_t d = 0; d < D; ++d) {
+        T sum = 0, noise = 0;
+        for (std::int64_t j = 0; j < D; ++j) sum += m[d * D + j] * g[j];
+        for (std::int64_t j = 0; j <= d; ++j) noise += l[d * D + j] * xi[j];
+        moved[d] = sum;
+        row_[d] = noise;
+      }
+      for (std::int64_t d = 0; d < D; ++d) xi[d] = row_[d];
+    }
+  }
+
+  template <class L>
+  L fold(L x, std::int64_t e) {
+    const auto at = [e](Scratch<T>& table) __attribute__((always_inline)) {
+      return load<L>(table.get() + e);
+    };
+    switch (kind_) {
+      case SupportKind::box_reflect:
+        return reflect<L>(x, at(low_), at(high_), at(period_), at(inverse_period_));
+      case SupportKind::box_clip:
+        return clamp<L>(x, at(low_), at(high_));
+      case SupportKind::torus:
+        return wrap<L>(x, at(period_), at(inverse_period_));
+      default:
+        return x;
+    }
+  }
+
+  void advance(T* out, const T* a, const T* g, const T* xi, std::int64_t count, T step_size,
+               T noise_scale) {
+    const V eta = all_lanes<V>(step_size), sigma = all_lanes<V>(noise_scale);
+    std::int64_t e = 0;
+    for (; e + kLanes<T> <= count; e += kLanes<T>) {
+      const V x = langevin_move<V>(load<V>(a + e), load<V>(g + e), load<V>(xi + e), eta, sigma);
+      store(out + e, fold<V>(x, e));
+    }
+    for (; e < count; ++e) {
+      out[e] = fold<T>(langevin_move<T>(a[e], g[e], xi[e], step_size, noise_scale), e);
+    }
+  }
+
+  NormalBlock<T> normals_;
+  std::int64_t dimension_;
+  LangevinParameters<T> parameters_;
+  SupportKind kind_;
+  std::int64_t bounded_;
+  // The support's constants, repeated along a row of particles so that vectors can load them.
+  Scratch<T> low_, high_, period_, inverse_period_;
+  Scratch<T> drift_, row_;
+};
+
+}  // namespace WPG_ISA
+}  // namespace wpg

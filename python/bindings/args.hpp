@@ -1,0 +1,102 @@
+// What every binding asks of its arguments. Nothing is converted: an array has the right type,
+// shape and layout, or the call ends with an error that names the argument, what it got and what
+// it wants.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "wpg/base/support.hpp"
+#include "wpg/base/view.hpp"
+#include "wpg/transport/langevin.hpp"
+
+namespace wpg::bindings {
+
+namespace py = pybind11;
+
+using Shape = std::vector<py::ssize_t>;
+
+std::string text_of(const Shape& shape);
+
+/// A C-contiguous, aligned NumPy array of float32 or float64.
+py::array array_of(const py::handle& object, const char* name);
+
+/// Is it float64? Anything but float32 and float64 has been refused by array_of.
+bool is_double(const py::array& array);
+
+void require_dtype(const py::array& array, const char* name, bool wants_double);
+void require_shape(const py::array& array, const char* name, const Shape& wanted);
+
+/// `object` is None: a new array. Otherwise the same array, checked and writable.
+py::array output(const py::handle& object, const char* name, const Shape& shape, bool as_double);
+
+/// An output that may share no memory with an input.
+void require_disjoint(const py::array& out, const char* out_name, const py::array& in,
+                      const char* in_name);
+
+std::uint64_t seed_of(const py::handle& object);
+std::uint64_t step_of(const py::handle& object);
+
+template <class T>
+const T* data(const py::array& array) {
+  return static_cast<const T*>(array.data());
+}
+
+template <class T>
+T* mutable_data(py::array& array) {
+  return static_cast<T*>(array.mutable_data());
+}
+
+/// A number, or an array of shape (S,).
+template <class T>
+class PerStateArgument {
+ public:
+  PerStateArgument(const py::handle& object, const char* name, py::ssize_t states) {
+    if (py::isinstance<py::array>(object)) {
+      array_ = array_of(object, name);
+      if (array_.ndim() == 0) {
+        require_dtype(array_, name, sizeof(T) == 8);
+        value_ = *data<T>(array_);
+        return;
+      }
+      require_dtype(array_, name, sizeof(T) == 8);
+      require_shape(array_, name, {states});
+      stride_ = 1;
+      return;
+    }
+    if (!PyNumber_Check(object.ptr()) || PyComplex_Check(object.ptr())) {
+      throw py::type_error(std::string(name) + " is " + std::string(py::str(py::type::of(object))) +
+                           "; it must be a number or an array of shape (" +
+                           std::to_string(states) + ",)");
+    }
+    value_ = static_cast<T>(object.cast<double>());
+  }
+
+  PerState<T> view() const { return {stride_ == 0 ? &value_ : data<T>(array_), stride_}; }
+
+ private:
+  py::array array_;
+  T value_ = 0;
+  std::int64_t stride_ = 0;
+};
+
+/// (kind, low, high) as wpg.supports hands it over.
+template <class T>
+Support<T> support_of(const py::handle& object, py::ssize_t dimension);
+
+/// (kind, matrix, root) as wpg.transport hands it over, or None.
+template <class T>
+Preconditioner<T> preconditioner_of(const py::handle& object, py::ssize_t states,
+                                    py::ssize_t dimension, py::array& keep_matrix,
+                                    py::array& keep_root);
+
+void bind_base(py::module_& m);
+void bind_transport(py::module_& m);
+void bind_critics(py::module_& m);
+void bind_flow(py::module_& m);
+
+}  // namespace wpg::bindings

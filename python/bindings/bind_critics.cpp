@@ -1,0 +1,245 @@
+#include <memory>
+
+#include "args.hpp"
+#include "wpg/critics/kernel_q.hpp"
+#include "wpg/critics/kernel_ridge.hpp"
+
+namespace wpg::bindings {
+namespace {
+
+py::array matrix_of(const py::handle& object, const char* name, bool as_double) {
+  py::array array = array_of(object, name);
+  require_dtype(array, name, as_double);
+  if (array.ndim() != 2) {
+    throw py::value_error(std::string(name) + " has " + std::to_string(array.ndim()) +
+                          " dimensions; it must have 2");
+  }
+  return array;
+}
+
+py::array vector_of(const py::handle& object, const char* name, bool as_double,
+                    py::ssize_t length) {
+  py::array array = array_of(object, name);
+  require_dtype(array, name, as_double);
+  require_shape(array, name, {length});
+  return array;
+}
+
+template <class T>
+std::unique_ptr<KernelQ<T>> make_kernel_q(const py::handle& center_states,
+                                          const py::handle& center_actions,
+                                          const py::handle& weights,
+                                          const py::handle& state_lengthscale,
+                                          const py::handle& action_lengthscale) {
+  constexpr bool kDouble = sizeof(T) == 8;
+  const py::array s = matrix_of(center_states, "center_states", kDouble);
+  const py::array a = matrix_of(center_actions, "center_actions", kDouble);
+  const py::ssize_t M = s.shape(0), O = s.shape(1), D = a.shape(1);
+  require_shape(a, "center_actions", {M, D});
+  const py::array w = vector_of(weights, "weights", kDouble, M);
+  const py::array ls = vector_of(state_lengthscale, "state_lengthscale", kDouble, O);
+  const py::array la = vector_of(action_lengthscale, "action_lengthscale", kDouble, D);
+  return std::make_unique<KernelQ<T>>(data<T>(s), data<T>(a), data<T>(w), M, O, D, data<T>(ls),
+                                      data<T>(la));
+}
+
+template <class T>
+py::tuple evaluate(const KernelQ<T>& q, const py::handle& states, const py::handle& particles,
+                   bool wants_values, bool wants_gradient, const py::handle& out_values,
+                   const py::handle& out_gradient) {
+  constexpr bool kDouble = sizeof(T) == 8;
+  const py::array s = matrix_of(states, "states", kDouble);
+  const py::array a = array_of(particles, "particles");
+  require_dtype(a, "particles", kDouble);
+  const py::ssize_t S = s.shape(0), D = q.action_size();
+  require_shape(s, "states", {S, q.observation_size()});
+  if (a.ndim() != 3 || a.shape(0) != S || a.shape(2) != D) {
+    throw py::value_error("particles has shape " +
+                          text_of(Shape(a.shape(), a.shape() + a.ndim())) + "; it must be (" +
+                          std::to_string(S) + ", N, " + std::to_string(D) + ")");
+  }
+  const py::ssize_t N = a.shape(1);
+  py::object values = py::none(), gradient = py::none();
+  T* v = nullptr;
+  T* g = nullptr;
+  const auto prepare = [&](const py::handle& given, const char* name, const Shape& shape,
+                           py::object& kept) {
+    py::array array = output(given, name, shape, kDouble);
+    if (array.size() > 0) {
+      require_disjoint(array, name, s, "states");
+      require_disjoint(array, name, a, "particles");
+    }
+    kept = array;
+    return mutable_data<T>(array);
+  };
+  if (wants_values) v = prepare(out_values, "out[0]", {S, N}, values);
+  if (wants_gradient) g = prepare(out_gradient, "out[1]", {S, N, D}, gradient);
+  if (v != nullptr && g != nullptr && S * N > 0) {
+    require_disjoint(values, "out[0]", gradient, "out[1]");
+  }
+  {
+    py::gil_scoped_release release;
+    q.evaluate(v, g, data<T>(s), data<T>(a), CloudShape{S, N, D});
+  }
+  return py::make_tuple(values, gradient);
+}
+
+template <class T>
+void bind_kernel_q(py::module_& m, const char* name) {
+  py::class_<KernelQ<T>>(m, name)
+      .def(py::init(&make_kernel_q<T>), py::arg("center_states"), py::arg("center_actions"),
+           py::arg("weights"), py::arg("state_lengthscale"), py::arg("action_lengthscale"))
+      .def("evaluate", &evaluate<T>, py::arg("states"), py::arg("particles"),
+           py::arg("wants_values"), py::arg("wants_gradient"), py::arg("out_values"),
+           py::arg("out_gradient"))
+      .def_property_readonly("centers", &KernelQ<T>::centers)
+      .def_property_readonly("observation_size", &KernelQ<T>::observation_size)
+      .def_property_readonly("action_size", &KernelQ<T>::action_size);
+}
+
+/// (n, R) or (n,), float64.
+py::array columns_of(const py::handle& object, const char* name, py::ssize_t rows,
+                     py::ssize_t& columns) {
+  py::array array = array_of(object, name);
+  require_dtype(array, name, true);
+  columns = array.ndim() == 2 ? array.shape(1) : 1;
+  require_shape(array, name, array.ndim() == 2 ? Shape{rows, columns} : Shape{rows});
+  return array;
+}
+
+using Rows = py::array_t<std::int64_t, py::array::c_style>;
+
+void bind_kernel_ridge(py::module_& m) {
+  py::class_<KernelRidge>(m, "KernelRidge")
+      .def(py::init([](const py::handle& states, const py::handle& actions,
+                       const py::handle& state_lengthscale, const py::handle& action_lengthscale) {
+             const py::array s = matrix_of(states, "states", true);
+             const py::array a = matrix_of(actions, "actions", true);
+             require_shape(a, "actions", {s.shape(0), a.shape(1)});
+             const py::array ls =
+                 vector_of(state_lengthscale, "state_lengthscale", true, s.shape(1));
+             const py::array la =
+                 vector_of(action_lengthscale, "action_lengthscale", true, a.shape(1));
+             py::gil_scoped_release release;
+             return std::make_unique<KernelRidge>(data<double>(s), data<double>(a), s.shape(0),
+                                                  s.shape(1), a.shape(1), data<double>(ls),
+                                                  data<double>(la));
+           }),
+           py::arg("states"), py::arg("actions"), py::arg("state_lengthscale"),
+           py::arg("action_lengthscale"))
+      .def(
+          "add_centers",
+          [](KernelRidge& ridge, const Rows& rows) {
+            if (rows.ndim() != 1) throw py::value_error("centers must be a vector of row numbers");
+            const std::int64_t* begin = rows.data();
+            const py::ssize_t count = rows.size();
+            py::gil_scoped_release release;
+            ridge.add_centers(begin, count);
+          },
+          py::arg("rows").noconvert())
+      .def(
+          "add_greedy_centers",
+          [](KernelRidge& ridge, std::int64_t most, double tolerance, const py::object& candidate) {
+            py::array_t<bool, py::array::c_style> mask;
+            const std::uint8_t* chosen = nullptr;
+            if (!candidate.is_none()) {
+              mask = candidate.cast<py::array_t<bool, py::array::c_style>>();
+              if (mask.size() != ridge.count()) {
+                throw py::value_error("candidate must be a vector of n truth values");
+              }
+              chosen = reinterpret_cast<const std::uint8_t*>(mask.data());
+            }
+            py::gil_scoped_release release;
+            ridge.add_greedy_centers(most, tolerance, chosen);
+          },
+          py::arg("most"), py::arg("tolerance"), py::arg("candidate"))
+      .def("factor", &KernelRidge::factor, py::arg("ridge"),
+           py::call_guard<py::gil_scoped_release>())
+      .def(
+          "solve",
+          [](const KernelRidge& ridge, const py::handle& targets) {
+            py::ssize_t columns = 1;
+            const py::array y = columns_of(targets, "targets", ridge.count(), columns);
+            Shape shape{ridge.centers()};
+            if (y.ndim() == 2) shape.push_back(columns);
+            py::array weights = output(py::none(), "weights", shape, true);
+            double* to = mutable_data<double>(weights);
+            py::gil_scoped_release release;
+            ridge.solve(data<double>(y), columns, to);
+            return weights;
+          },
+          py::arg("targets"))
+      .def(
+          "fitted",
+          [](const KernelRidge& ridge, const py::handle& weights) {
+            py::ssize_t columns = 1;
+            const py::array w = columns_of(weights, "weights", ridge.centers(), columns);
+            Shape shape{ridge.count()};
+            if (w.ndim() == 2) shape.push_back(columns);
+            py::array values = output(py::none(), "values", shape, true);
+            double* to = mutable_data<double>(values);
+            py::gil_scoped_release release;
+            ridge.fitted(data<double>(w), columns, to);
+            return values;
+          },
+          py::arg("weights"))
+      .def_property_readonly("center_rows",
+                             [](const KernelRidge& ridge) {
+                               const auto& rows = ridge.center_rows();
+                               return py::array_t<std::int64_t>(
+                                   static_cast<py::ssize_t>(rows.size()), rows.data());
+                             })
+      .def_property_readonly("residual_variance",
+                             [](const KernelRidge& ridge) {
+                               const auto& variance = ridge.residual_variance();
+                               return py::array_t<double>(
+                                   static_cast<py::ssize_t>(variance.size()), variance.data());
+                             })
+      .def_property_readonly("count", &KernelRidge::count)
+      .def_property_readonly("centers", &KernelRidge::centers);
+}
+
+void bind_kernel_q_grid(py::module_& m) {
+  py::class_<KernelQGrid>(m, "KernelQGrid")
+      .def(py::init([](const py::handle& states, const py::handle& grid,
+                       const py::handle& center_states, const py::handle& center_actions,
+                       const py::handle& state_lengthscale, const py::handle& action_lengthscale) {
+             const py::array x = matrix_of(states, "states", true);
+             const py::array a = matrix_of(grid, "grid", true);
+             const py::array c = matrix_of(center_states, "center_states", true);
+             const py::array b = matrix_of(center_actions, "center_actions", true);
+             const py::ssize_t O = x.shape(1), D = a.shape(1), M = c.shape(0);
+             require_shape(c, "center_states", {M, O});
+             require_shape(b, "center_actions", {M, D});
+             const py::array ls = vector_of(state_lengthscale, "state_lengthscale", true, O);
+             const py::array la = vector_of(action_lengthscale, "action_lengthscale", true, D);
+             py::gil_scoped_release release;
+             return std::make_unique<KernelQGrid>(
+                 data<double>(x), x.shape(0), data<double>(a), a.shape(0), data<double>(c),
+                 data<double>(b), M, O, D, data<double>(ls), data<double>(la));
+           }),
+           py::arg("states"), py::arg("grid"), py::arg("center_states"), py::arg("center_actions"),
+           py::arg("state_lengthscale"), py::arg("action_lengthscale"))
+      .def(
+          "values",
+          [](const KernelQGrid& grid, const py::handle& weights, const py::handle& out) {
+            const py::array w = vector_of(weights, "weights", true, grid.centers());
+            py::array values = output(out, "out", {grid.count(), grid.grid_size()}, true);
+            double* to = mutable_data<double>(values);
+            py::gil_scoped_release release;
+            grid.values(data<double>(w), to);
+            return values;
+          },
+          py::arg("weights"), py::arg("out"));
+}
+
+}  // namespace
+
+void bind_critics(py::module_& m) {
+  bind_kernel_q<float>(m, "KernelQ32");
+  bind_kernel_q<double>(m, "KernelQ64");
+  bind_kernel_ridge(m);
+  bind_kernel_q_grid(m);
+}
+
+}  // namespace wpg::bindings
