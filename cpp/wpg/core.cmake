@@ -47,7 +47,7 @@ function(wpg_instruction_set name)
     target_compile_definitions(${object} PRIVATE WPG_ISA=${name})
     target_compile_options(${object} PRIVATE
       -Wall -Wextra -Wno-psabi -Wno-ignored-attributes
-      -O3 -fno-math-errno -fno-trapping-math ${ARGN})
+      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns ${ARGN})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false alarms out of avx512fintrin.h
       target_compile_options(${object} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
     endif()

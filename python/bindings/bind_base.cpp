@@ -192,8 +192,10 @@ void bind_base(py::module_& m) {
         if (counter.size() != 4 || key.size() != 2) {
           throw py::value_error("philox4x32 wants four counter words and two key words");
         }
-        const auto words = philox4x32<std::uint64_t>(counter[0], counter[1], counter[2], counter[3],
-                                                     key[0], key[1]);
+        PhiloxKeys<std::uint64_t> keys;
+        philox_keys(key[0] | static_cast<std::uint64_t>(key[1]) << 32, keys);
+        const auto words =
+            philox4x32<std::uint64_t>(counter[0], counter[1], counter[2], counter[3], keys);
         return std::vector<std::uint32_t>{
             static_cast<std::uint32_t>(words.x0), static_cast<std::uint32_t>(words.x1),
             static_cast<std::uint32_t>(words.x2), static_cast<std::uint32_t>(words.x3)};

@@ -40,6 +40,16 @@ struct LaneTypes<double> {
   using Unsigned = std::uint64_t;
 };
 
+template <>
+struct LaneTypes<std::uint32_t> {
+  using Number = std::uint32_t;
+};
+
+template <>
+struct LaneTypes<std::uint64_t> {
+  using Number = std::uint64_t;
+};
+
 template <class V>
 using number_of = typename LaneTypes<V>::Number;
 template <class V>
@@ -62,6 +72,17 @@ WPG_FORMULA V select(C condition, V a, V b) {
   return condition ? a : b;
 }
 
+/// Is the condition true in any lane?
+WPG_FORMULA bool any_lane(bool condition) { return condition; }
+
+/// Absolute value by the sign bit, so that zero and NaN are treated alike everywhere.
+template <class V>
+WPG_FORMULA V absolute(V x) {
+  using U = unsigned_of<V>;
+  constexpr auto kAllButSign = ~static_cast<number_of<U>>(0) >> 1;
+  return same_bits<V>(U(same_bits<U>(x) & kAllButSign));
+}
+
 /// Every lane the same number.
 template <class V>
 WPG_FORMULA V all_lanes(number_of<V> x) {
@@ -75,6 +96,12 @@ WPG_FORMULA V all_lanes(number_of<V> x) {
 /// Correctly rounded square root in every lane; simd.hpp adds the vector forms.
 WPG_FORMULA float square_root(float x) { return std::sqrt(x); }
 WPG_FORMULA double square_root(double x) { return std::sqrt(x); }
+
+/// The larger (smaller) of the two; the second if they are equal or either is NaN.
+WPG_FORMULA float larger(float a, float b) { return a > b ? a : b; }
+WPG_FORMULA double larger(double a, double b) { return a > b ? a : b; }
+WPG_FORMULA float smaller(float a, float b) { return a < b ? a : b; }
+WPG_FORMULA double smaller(double a, double b) { return a < b ? a : b; }
 
 /// The signed integer in every lane as a floating point number, rounded to nearest.
 WPG_FORMULA float to_number(std::int32_t x) { return static_cast<float>(x); }

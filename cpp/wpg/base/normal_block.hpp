@@ -35,8 +35,8 @@ class NormalBlock {
         group_(width_),
         state_(width_),
         coordinate_(width_),
-        columns_(width_ * kGroup<T>),
-        values_(plan.elements() + kPad) {
+        keys_(1),
+        columns_(width_ * kGroup<T>) {
     std::int64_t b = 0;
     for (std::int64_t s = 0; s < plan.states(); ++s) {
       for (std::int64_t g = 0; g < groups_; ++g) {
@@ -50,27 +50,32 @@ class NormalBlock {
     for (; b < width_; ++b) group_[b] = state_[b] = coordinate_[b] = 0;
   }
 
-  /// Fills values()[((s - first_state) * particles + (n - first_particle)) * D + d].
-  void draw(const NoiseKey& key, const Block& block) {
+  /// Writes to[((s - first_state) * particles + (n - first_particle)) * D + d].
+  void draw(const NoiseKey& key, const Block& block, T* to) {
+    const std::int64_t groups = (block.particles + kGroup<T> - 1) / kGroup<T>;
+    const std::int64_t blocks = ((block.states - 1) * groups_ + groups) * dimension_;
     if (block.states == 1) {
-      fill_columns<true>(key, block);
+      random_words<true>(key, block, blocks);
     } else {
-      fill_columns<false>(key, block);
+      random_words<false>(key, block, blocks);
     }
-    place(block);
+    normals_of_words(blocks);
+    place(block, to);
   }
-
-  T* values() { return values_.get(); }
 
  private:
   static constexpr std::int64_t kPad = 2 * WPG_VECTOR_BYTES;
+  using V = vector_of<T>;
+  using U = unsigned_of<V>;
 
+  T* column(int k) { return columns_.get() + k * width_; }
+
+  // Philox and Box-Muller run in loops of their own: each then has few enough instructions for the
+  // processor to work on several rounds of the loop at once.
   template <bool kOneState>
-  void fill_columns(const NoiseKey& key, const Block& block) {
-    const auto key0 = static_cast<std::uint32_t>(key.seed);
-    const auto key1 = static_cast<std::uint32_t>(key.seed >> 32);
-    const std::int64_t groups = (block.particles + kGroup<T> - 1) / kGroup<T>;
-    const std::int64_t blocks = ((block.states - 1) * groups_ + groups) * dimension_;
+  void random_words(const NoiseKey& key, const Block& block, std::int64_t blocks) {
+    PhiloxKeys<u64v>& keys = *keys_.get();
+    philox_keys(key.seed, keys);
     const u32v group0 = u32v{} + static_cast<std::uint32_t>(block.first_particle / kGroup<T>);
     const u32v state0 = u32v{} + static_cast<std::uint32_t>(block.first_state);
     const u32v word3 = u32v{} + stream_word(key.stream, key.step);
@@ -80,71 +85,71 @@ class NormalBlock {
       const u32v c1 = kOneState ? state0 : load<u32v>(state_.get() + b) + state0;
       const u32v c3 = load<u32v>(coordinate_.get() + b) | word3;
       // Even and odd 32-bit lanes, each in 64-bit lanes; dirty high halves do no harm.
-      const auto even = philox4x32<u64v>((u64v)c0, (u64v)c1, word2, (u64v)c3, key0, key1);
+      const auto even = philox4x32<u64v>((u64v)c0, (u64v)c1, word2, (u64v)c3, keys);
       const auto odd =
-          philox4x32<u64v>((u64v)c0 >> 32, (u64v)c1 >> 32, word2, (u64v)c3 >> 32, key0, key1);
-      transform(columns_.get() + b, even, odd);
-    }
-  }
-
-  void transform(T* column, const PhiloxWords<u64v>& even, const PhiloxWords<u64v>& odd) {
-    const auto low = [](u64v x) __attribute__((always_inline)) { return x & 0xFFFFFFFFu; };
-    if constexpr (kGroup<T> == 4) {
-      const auto join = [&](u64v e, u64v o) __attribute__((always_inline)) {
-        return (u32v)(low(e) | (o << 32));
-      };
-      const auto p = box_muller<f32v>(join(even.x0, odd.x0), join(even.x1, odd.x1));
-      const auto q = box_muller<f32v>(join(even.x2, odd.x2), join(even.x3, odd.x3));
-      store(column, p.first);
-      store(column + width_, p.second);
-      store(column + 2 * width_, q.first);
-      store(column + 3 * width_, q.second);
-    } else {
-      const auto pair = [&](const PhiloxWords<u64v>& w) __attribute__((always_inline)) {
-        return box_muller<f64v>(low(w.x0) | (w.x1 << 32), low(w.x2) | (w.x3 << 32));
-      };
-      const auto p = pair(even);
-      const auto q = pair(odd);
-      for (int lane = 0; lane < kLanes<double>; ++lane) {  // even and odd blocks back into order
-        column[2 * lane] = p.first[lane];
-        column[2 * lane + 1] = q.first[lane];
-        column[width_ + 2 * lane] = p.second[lane];
-        column[width_ + 2 * lane + 1] = q.second[lane];
-      }
-    }
-  }
-
-  void place(const Block& block) {
-    using V = vector_of<T>;
-    const std::int64_t D = dimension_;
-    const std::int64_t whole = block.particles / kGroup<T>;
-    const int rest = static_cast<int>(block.particles % kGroup<T>);
-    for (std::int64_t s = 0; s < block.states; ++s) {
-      T* row = values_.get() + s * block.particles * D;
-      const T* column = columns_.get() + s * groups_ * D;
-      if (D == 1) {
-        for (std::int64_t g = 0; g < whole; ++g) {
-          for (int k = 0; k < kGroup<T>; ++k) row[kGroup<T> * g + k] = column[k * width_ + g];
-        }
-        row += kGroup<T> * whole;
+          philox4x32<u64v>((u64v)c0 >> 32, (u64v)c1 >> 32, word2, (u64v)c3 >> 32, keys);
+      if constexpr (kGroup<T> == 4) {
+        store(column(0) + b, join_words(even.x0, odd.x0));
+        store(column(1) + b, join_words(even.x1, odd.x1));
+        store(column(2) + b, join_words(even.x2, odd.x2));
+        store(column(3) + b, join_words(even.x3, odd.x3));
       } else {
-        // Whole vectors are stored; what they write too much the next row overwrites.
-        for (std::int64_t g = 0; g < whole; ++g) {
-          for (int k = 0; k < kGroup<T>; ++k, row += D) {
-            const T* from = column + k * width_ + g * D;
-            for (std::int64_t d = 0; d < D; d += kLanes<T>) store(row + d, load<V>(from + d));
-          }
+        interleave(column(0) + b, low(even.x0) | (even.x1 << 32), low(odd.x0) | (odd.x1 << 32));
+        interleave(column(1) + b, low(even.x2) | (even.x3 << 32), low(odd.x2) | (odd.x3 << 32));
+      }
+    }
+  }
+
+  static u64v low(u64v x) { return x & 0xFFFFFFFFu; }
+
+  static void interleave(T* to, u64v even, u64v odd) {
+    for (int lane = 0; lane < kLanes<double>; ++lane) {
+      const std::uint64_t pair[2] = {even[lane], odd[lane]};
+      std::memcpy(to + 2 * lane, pair, sizeof(pair));
+    }
+  }
+
+  void normals_of_words(std::int64_t blocks) {
+    for (int k = 0; k < kGroup<T>; k += 2) {
+      T* radius = column(k);
+      T* turn = column(k + 1);
+      for (std::int64_t b = 0; b < blocks; b += kLanes<T>) {
+        const auto pair = box_muller<V>(load<U>(radius + b), load<U>(turn + b));
+        store(radius + b, pair.first);
+        store(turn + b, pair.second);
+      }
+    }
+  }
+
+  // Rows of D coordinates from the columns into order. Where there is room, whole vectors are
+  // stored, and what they write too much the next rows overwrite.
+  void place(const Block& block, T* row) {
+    const std::int64_t D = dimension_;
+    const T* last = row + block.states * block.particles * D;
+    const T* roomy = D <= kLanes<T> ? last - kGroup<T> * D - kLanes<T> : row;
+    for (std::int64_t s = 0; s < block.states; ++s) {
+      const T* group = columns_.get() + s * groups_ * D;
+      std::int64_t left = block.particles;
+      if (D == 1) {
+        for (; left >= kGroup<T>; left -= kGroup<T>, ++group, row += kGroup<T>) {
+          for (int k = 0; k < kGroup<T>; ++k) row[k] = group[k * width_];
         }
       }
-      for (int k = 0; k < rest; ++k, row += D) {
-        for (std::int64_t d = 0; d < D; ++d) row[d] = column[k * width_ + whole * D + d];
+      for (; left >= kGroup<T> && row < roomy; left -= kGroup<T>, group += D) {
+        for (int k = 0; k < kGroup<T>; ++k, row += D) store(row, load<V>(group + k * width_));
+      }
+      for (; left > 0; left -= kGroup<T>, group += D) {
+        for (int k = 0; k < kGroup<T> && k < left; ++k, row += D) {
+          for (std::int64_t d = 0; d < D; ++d) row[d] = group[k * width_ + d];
+        }
       }
     }
   }
 
   std::int64_t dimension_, groups_, width_;
   Scratch<std::uint32_t> group_, state_, coordinate_;
-  Scratch<T> columns_, values_;
+  Scratch<PhiloxKeys<u64v>> keys_;
+  Scratch<T> columns_;
 };
 
 }  // namespace WPG_ISA

@@ -19,24 +19,40 @@ struct PhiloxWords {
   L x0, x1, x2, x3;
 };
 
+inline constexpr int kPhiloxRounds = 10;
+
+/// The keys of all rounds, two for each, in every lane. Made once per call: vectors of them are read
+/// from memory in the loop, where making them again would cost more than the rounds themselves.
+template <class L>
+struct PhiloxKeys {
+  L word[2 * kPhiloxRounds];
+};
+
 /// L is std::uint64_t or a vector of such lanes.
 template <class L>
-WPG_FORMULA PhiloxWords<L> philox4x32(L c0, L c1, L c2, L c3, std::uint32_t key0,
-                                      std::uint32_t key1) {
-  constexpr std::uint32_t kM0 = 0xD2511F53u, kM1 = 0xCD9E8D57u;
-  constexpr std::uint32_t kW0 = 0x9E3779B9u, kW1 = 0xBB67AE85u;
+WPG_FORMULA void philox_keys(std::uint64_t key, PhiloxKeys<L>& keys) {
+  auto key0 = static_cast<std::uint32_t>(key);
+  auto key1 = static_cast<std::uint32_t>(key >> 32);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    keys.word[2 * round] = L{} + std::uint64_t{key0};
+    keys.word[2 * round + 1] = L{} + std::uint64_t{key1};
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+}
+
+template <class L>
+WPG_FORMULA PhiloxWords<L> philox4x32(L c0, L c1, L c2, L c3, const PhiloxKeys<L>& keys) {
 #if defined(__GNUC__)
 #pragma GCC unroll 10
 #endif
-  for (int round = 0; round < 10; ++round) {
-    const L product0 = multiply_low_words(c0, kM0);
-    const L product1 = multiply_low_words(c2, kM1);
-    c0 = (product1 >> 32) ^ c1 ^ std::uint64_t{key0};
-    c2 = (product0 >> 32) ^ c3 ^ std::uint64_t{key1};
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const L product0 = multiply_low_words(c0, 0xD2511F53u);
+    const L product1 = multiply_low_words(c2, 0xCD9E8D57u);
+    c0 = (product1 >> 32) ^ c1 ^ keys.word[2 * round];
+    c2 = (product0 >> 32) ^ c3 ^ keys.word[2 * round + 1];
     c1 = product1;
     c3 = product0;
-    key0 += kW0;
-    key1 += kW1;
   }
   return {c0, c1, c2, c3};
 }

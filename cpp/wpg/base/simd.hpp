@@ -49,6 +49,16 @@ struct LaneTypes<f64v> {
   using Unsigned = u64v;
 };
 
+template <>
+struct LaneTypes<u32v> {
+  using Number = std::uint32_t;
+};
+
+template <>
+struct LaneTypes<u64v> {
+  using Number = std::uint64_t;
+};
+
 template <class T>
 struct VectorOf;
 template <>
@@ -93,6 +103,45 @@ WPG_FORMULA f64v square_root(f64v x) {
 #endif
 }
 
+// These instructions return their second operand for equal numbers and NaN, as lanes.hpp promises.
+#if defined(__AVX512F__)
+WPG_FORMULA f32v larger(f32v a, f32v b) { return (f32v)_mm512_max_ps((__m512)a, (__m512)b); }
+WPG_FORMULA f64v larger(f64v a, f64v b) { return (f64v)_mm512_max_pd((__m512d)a, (__m512d)b); }
+WPG_FORMULA f32v smaller(f32v a, f32v b) { return (f32v)_mm512_min_ps((__m512)a, (__m512)b); }
+WPG_FORMULA f64v smaller(f64v a, f64v b) { return (f64v)_mm512_min_pd((__m512d)a, (__m512d)b); }
+#elif defined(__AVX2__)
+WPG_FORMULA f32v larger(f32v a, f32v b) { return (f32v)_mm256_max_ps((__m256)a, (__m256)b); }
+WPG_FORMULA f64v larger(f64v a, f64v b) { return (f64v)_mm256_max_pd((__m256d)a, (__m256d)b); }
+WPG_FORMULA f32v smaller(f32v a, f32v b) { return (f32v)_mm256_min_ps((__m256)a, (__m256)b); }
+WPG_FORMULA f64v smaller(f64v a, f64v b) { return (f64v)_mm256_min_pd((__m256d)a, (__m256d)b); }
+#elif defined(__SSE2__)
+WPG_FORMULA f32v larger(f32v a, f32v b) { return (f32v)_mm_max_ps((__m128)a, (__m128)b); }
+WPG_FORMULA f64v larger(f64v a, f64v b) { return (f64v)_mm_max_pd((__m128d)a, (__m128d)b); }
+WPG_FORMULA f32v smaller(f32v a, f32v b) { return (f32v)_mm_min_ps((__m128)a, (__m128)b); }
+WPG_FORMULA f64v smaller(f64v a, f64v b) { return (f64v)_mm_min_pd((__m128d)a, (__m128d)b); }
+#else
+WPG_FORMULA f32v larger(f32v a, f32v b) { return a > b ? a : b; }
+WPG_FORMULA f64v larger(f64v a, f64v b) { return a > b ? a : b; }
+WPG_FORMULA f32v smaller(f32v a, f32v b) { return a < b ? a : b; }
+WPG_FORMULA f64v smaller(f64v a, f64v b) { return a < b ? a : b; }
+#endif
+
+WPG_FORMULA bool any_lane(i32v condition) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)condition, (__m512i)condition) != 0;
+#elif defined(__AVX2__)
+  return !_mm256_testz_si256((__m256i)condition, (__m256i)condition);
+#elif defined(__SSE2__)
+  return _mm_movemask_epi8((__m128i)condition) != 0;
+#else
+  std::int32_t any = 0;
+  for (int i = 0; i < kLanes<float>; ++i) any |= condition[i];
+  return any != 0;
+#endif
+}
+
+WPG_FORMULA bool any_lane(i64v condition) { return any_lane((i32v)condition); }
+
 WPG_FORMULA f32v to_number(i32v x) { return __builtin_convertvector(x, f32v); }
 
 WPG_FORMULA u64v multiply_low_words(u64v a, std::uint32_t m) {
@@ -105,6 +154,17 @@ WPG_FORMULA u64v multiply_low_words(u64v a, std::uint32_t m) {
   return (u64v)_mm_mul_epu32((__m128i)a, (__m128i)factor);
 #else
   return (a & 0xFFFFFFFFu) * factor;
+#endif
+}
+
+/// 32-bit lanes from the low halves of 64-bit lanes: even ones from `even`, odd ones from `odd`.
+WPG_FORMULA u32v join_words(u64v even, u64v odd) {
+#if defined(__AVX512F__)
+  return (u32v)_mm512_mask_blend_epi32(0xAAAA, (__m512i)even, (__m512i)(odd << 32));
+#elif defined(__AVX2__)
+  return (u32v)_mm256_blend_epi32((__m256i)even, (__m256i)(odd << 32), 0xAA);
+#else
+  return (u32v)((even & 0xFFFFFFFFu) | (odd << 32));
 #endif
 }
 

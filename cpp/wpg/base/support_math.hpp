@@ -23,15 +23,21 @@ WPG_FORMULA V clamp(V x, V low, V high) {
   return select(x > high, high, x);
 }
 
-/// Reflection at both walls, as often as needed: y = (x - low) mod 2L, low + min(y, 2L - y), with
-/// period = 2L. A point inside comes back unchanged, to the bit. Source: theory.md section 8.
+/// Reflection at both walls, as often as needed; a point inside comes back unchanged, to the bit.
+///
+/// One reflection at each wall is max(x, 2 low - x), then min(x, 2 high - x). Whoever is still not
+/// inside has gone further than a box width: y = |x - low| mod 2L, low + min(y, 2L - y), with
+/// period = 2L. Source: theory.md section 8.
 template <class V>
 WPG_FORMULA V reflect(V x, V low, V high, V period, V inverse_period) {
-  const V from_low = x - low;
-  const V y = from_low - floor_of<V>(from_low * inverse_period) * period;
-  const V mirrored = period - y;
-  const V folded = clamp(V(low + select(mirrored < y, mirrored, y)), low, high);
-  return select((x >= low) & (x <= high), x, folded);
+  const V above = larger(V(low + low - x), x);
+  const V once = smaller(V(high + high - above), above);
+  if (!any_lane(!(once >= low))) return once;
+  const V away = absolute(V(x - low));
+  const V rest = away - floor_of<V>(away * inverse_period) * period;
+  const V y = clamp(rest, V(period - period), period);
+  const V folded = clamp(V(low + smaller(V(period - y), y)), low, high);
+  return select(once >= low, once, folded);
 }
 
 /// x mod period, in [0, period).

@@ -25,6 +25,7 @@ class LangevinBlock {
         high_(bounded_),
         period_(bounded_),
         inverse_period_(bounded_),
+        noise_(plan.elements()),
         drift_(preconditioned() ? plan.particles() * plan.dimension() : 0),
         row_(preconditioned() ? plan.dimension() : 0) {
     for (std::int64_t e = 0; e < bounded_; e += dimension_) {
@@ -40,14 +41,14 @@ class LangevinBlock {
 
   /// `out`, `particles`, `drift` point at the block's first element; `step` names the noise.
   void move(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step) {
-    normals_.draw({parameters_.seed, Stream::langevin, step}, block);
+    normals_.draw({parameters_.seed, Stream::langevin, step}, block, noise_.get());
     const std::int64_t count = block.particles * dimension_;
     for (std::int64_t s = 0; s < block.states; ++s) {
       const std::int64_t state = block.first_state + s;
       const T step_size = parameters_.step_size[state];
       const T noise_scale = langevin_noise_scale<T>(step_size, parameters_.temperature[state]);
       const T* g = drift + s * count;
-      T* xi = normals_.values() + s * count;
+      T* xi = noise_.get() + s * count;
       if (preconditioned()) {
         precondition(drift_.get(), xi, g, block.particles, state);
         g = drift_.get();
@@ -126,7 +127,7 @@ class LangevinBlock {
   std::int64_t bounded_;
   // The support's constants, repeated along a row of particles so that vectors can load them.
   Scratch<T> low_, high_, period_, inverse_period_;
-  Scratch<T> drift_, row_;
+  Scratch<T> noise_, drift_, row_;
 };
 
 }  // namespace WPG_ISA
