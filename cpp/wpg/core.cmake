@@ -6,7 +6,9 @@ add_library(wpg_core STATIC
   cpp/wpg/base/parallel.cpp
   cpp/wpg/transport/langevin.cpp
   cpp/wpg/critics/kernel_q.cpp
+  cpp/wpg/critics/kernel_matrix.cpp
   cpp/wpg/critics/kernel_ridge.cpp
+  cpp/wpg/critics/soft_backup.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
@@ -38,7 +40,8 @@ function(wpg_instruction_set name)
     else()
       add_library(${object} OBJECT
         cpp/wpg/critics/kernel_q_cpu.cpp
-        cpp/wpg/critics/kernel_ridge_cpu.cpp)
+        cpp/wpg/critics/kernel_ridge_cpu.cpp
+        cpp/wpg/critics/soft_backup_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)
       target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE)

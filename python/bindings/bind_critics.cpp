@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <memory>
 
 #include "args.hpp"
+#include "wpg/critics/kernel_matrix.hpp"
 #include "wpg/critics/kernel_q.hpp"
 #include "wpg/critics/kernel_ridge.hpp"
+#include "wpg/critics/soft_backup.hpp"
 
 namespace wpg::bindings {
 namespace {
@@ -183,6 +186,26 @@ void bind_kernel_ridge(py::module_& m) {
             return values;
           },
           py::arg("weights"))
+      .def("features",
+           [](const KernelRidge& ridge) {
+             py::array out = output(py::none(), "out", {ridge.count(), ridge.centers()}, true);
+             ridge.features(mutable_data<double>(out));
+             return out;
+           })
+      .def(
+          "weights_of_coefficients",
+          [](const KernelRidge& ridge, const py::handle& coefficients) {
+            py::ssize_t columns = 1;
+            const py::array given =
+                columns_of(coefficients, "coefficients", ridge.centers(), columns);
+            py::array weights = output(
+                py::none(), "weights", Shape(given.shape(), given.shape() + given.ndim()), true);
+            double* to = mutable_data<double>(weights);
+            std::copy_n(data<double>(given), given.size(), to);
+            ridge.weights_of_coefficients(to, columns);
+            return weights;
+          },
+          py::arg("coefficients"))
       .def_property_readonly("center_rows",
                              [](const KernelRidge& ridge) {
                                const auto& rows = ridge.center_rows();
@@ -233,6 +256,107 @@ void bind_kernel_q_grid(py::module_& m) {
           py::arg("weights"), py::arg("out"));
 }
 
+void bind_soft_backup(py::module_& m) {
+  py::class_<SoftBackup>(m, "SoftBackup")
+      .def(py::init([](const py::handle& next_states, std::int64_t actions,
+                       const py::handle& centers, const py::handle& lengthscale,
+                       const py::handle& smoothing) {
+             const py::array x = matrix_of(next_states, "next_states", true);
+             const py::array c = matrix_of(centers, "centers", true);
+             const py::ssize_t O = x.shape(1);
+             require_shape(c, "centers", {c.shape(0), O});
+             const py::array l = vector_of(lengthscale, "lengthscale", true, O);
+             const py::array s = vector_of(smoothing, "smoothing", true, O);
+             if (actions < 1 || x.shape(0) % actions != 0) {
+               throw py::value_error("next_states must have P * actions rows");
+             }
+             py::gil_scoped_release release;
+             return std::make_unique<SoftBackup>(data<double>(x), x.shape(0) / actions, actions,
+                                                 data<double>(c), c.shape(0), O, data<double>(l),
+                                                 data<double>(s));
+           }),
+           py::arg("next_states"), py::arg("actions"), py::arg("centers"), py::arg("lengthscale"),
+           py::arg("smoothing"))
+      .def(
+          "backup",
+          [](const SoftBackup& soft, const py::handle& weights, double baseline,
+             const py::handle& rewards, const py::handle& continuation,
+             const py::handle& log_weight, double temperature, bool wants_policy_features) {
+            const Shape shape{soft.states(), soft.actions()};
+            const py::array w = vector_of(weights, "weights", true, soft.centers());
+            py::array parts[3];
+            const py::handle given[3] = {rewards, continuation, log_weight};
+            const char* names[3] = {"rewards", "continuation", "log_weight"};
+            for (int i = 0; i < 3; ++i) {
+              parts[i] = array_of(given[i], names[i]);
+              require_dtype(parts[i], names[i], true);
+              require_shape(parts[i], names[i], shape);
+            }
+            py::array values = output(py::none(), "values", {soft.states()}, true);
+            py::array q = output(py::none(), "q", shape, true);
+            py::object features = py::none();
+            double* f = nullptr;
+            if (wants_policy_features) {
+              py::array made =
+                  output(py::none(), "features", {soft.states(), soft.centers()}, true);
+              f = mutable_data<double>(made);
+              features = made;
+            }
+            double* v = mutable_data<double>(values);
+            double* to = mutable_data<double>(q);
+            {
+              py::gil_scoped_release release;
+              soft.backup(data<double>(w), baseline, data<double>(parts[0]),
+                          data<double>(parts[1]), data<double>(parts[2]), temperature, v, to, f);
+            }
+            return py::make_tuple(values, q, features);
+          },
+          py::arg("weights"), py::arg("baseline"), py::arg("rewards"), py::arg("continuation"),
+          py::arg("log_weight"), py::arg("temperature"), py::arg("wants_policy_features"));
+}
+
+void bind_kernel_matrix(py::module_& m) {
+  m.def(
+      "gaussian_kernel_matrix",
+      [](const py::handle& x, const py::handle& centers, const py::handle& lengthscale) {
+        const py::array a = matrix_of(x, "x", true), c = matrix_of(centers, "centers", true);
+        require_shape(c, "centers", {c.shape(0), a.shape(1)});
+        const py::array l = vector_of(lengthscale, "lengthscale", true, a.shape(1));
+        py::array out = output(py::none(), "out", {a.shape(0), c.shape(0)}, true);
+        double* to = mutable_data<double>(out);
+        py::gil_scoped_release release;
+        gaussian_kernel_matrix(data<double>(a), a.shape(0), data<double>(c), c.shape(0),
+                               a.shape(1), data<double>(l), to);
+        return out;
+      },
+      py::arg("x"), py::arg("centers"), py::arg("lengthscale"));
+  m.def(
+      "matrix_product",
+      [](const py::handle& left, const py::handle& right) {
+        const py::array a = matrix_of(left, "a", true), b = matrix_of(right, "b", true);
+        require_shape(b, "b", {a.shape(1), b.shape(1)});
+        py::array out = output(py::none(), "out", {a.shape(0), b.shape(1)}, true);
+        double* to = mutable_data<double>(out);
+        py::gil_scoped_release release;
+        matrix_product(data<double>(a), a.shape(0), a.shape(1), data<double>(b), b.shape(1), to);
+        return out;
+      },
+      py::arg("a"), py::arg("b"));
+  m.def(
+      "matrix_transposed_product",
+      [](const py::handle& left, const py::handle& right) {
+        const py::array a = matrix_of(left, "a", true), b = matrix_of(right, "b", true);
+        require_shape(b, "b", {a.shape(0), b.shape(1)});
+        py::array out = output(py::none(), "out", {a.shape(1), b.shape(1)}, true);
+        double* to = mutable_data<double>(out);
+        py::gil_scoped_release release;
+        matrix_transposed_product(data<double>(a), a.shape(0), a.shape(1), data<double>(b),
+                                  b.shape(1), to);
+        return out;
+      },
+      py::arg("a"), py::arg("b"));
+}
+
 }  // namespace
 
 void bind_critics(py::module_& m) {
@@ -240,6 +364,8 @@ void bind_critics(py::module_& m) {
   bind_kernel_q<double>(m, "KernelQ64");
   bind_kernel_ridge(m);
   bind_kernel_q_grid(m);
+  bind_soft_backup(m);
+  bind_kernel_matrix(m);
 }
 
 }  // namespace wpg::bindings

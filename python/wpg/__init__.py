@@ -1,1 +1,74 @@
+"""Wasserstein policy gradient: clouds of action particles that flow towards the Gibbs policy.
+
+Letters used throughout: S states, N particles per state, D action dimension, O observation
+dimension, M centres.
+
+    wpg.transport    one move of all particles of all states
+    wpg.critics      soft Q-functions and their action gradients
+    wpg.noise        named, counter-based randomness
+    wpg.supports     where actions live
+    wpg.WPG          the agent
+"""
+
+from __future__ import annotations
+
+import os as _os
+from typing import TYPE_CHECKING, Any
+
+# libgomp spins at barriers, which makes two threads on a busy machine several times slower than
+# one. It reads these variables once, when it is loaded; they are taken back afterwards, so that
+# programs started from here do not inherit them. A user's own setting wins.
+_waiting = [name for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in _os.environ]
+if not _waiting:
+    _os.environ["OMP_WAIT_POLICY"] = "passive"
+    _os.environ["GOMP_SPINCOUNT"] = "0"
+try:
+    from wpg import _core
+except ImportError as error:  # pragma: no cover
+    raise ImportError(
+        f"wpg's compiled core is missing ({error}); install the package with "
+        "`pip install .` from a checkout, or `pip install wpg`"
+    ) from error
+finally:
+    if not _waiting:
+        del _os.environ["OMP_WAIT_POLICY"], _os.environ["GOMP_SPINCOUNT"]
+
+from wpg import critics, noise, supports, transport
+from wpg.errors import CheckpointError, NonFiniteError, UsageError
+from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_isa, simd_isa
+from wpg.transport import flow
+
+if TYPE_CHECKING:
+    from wpg.agents import WPG
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "WPG",
+    "CheckpointError",
+    "NonFiniteError",
+    "UsageError",
+    "critics",
+    "flow",
+    "get_num_threads",
+    "noise",
+    "num_threads",
+    "set_num_threads",
+    "set_simd_isa",
+    "simd_isa",
+    "supports",
+    "transport",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The agent needs gymnasium, which takes longer to import than all the rest.
+    if name == "WPG":
+        from wpg.agents import WPG
+
+        return WPG
+    if name in {"agents", "evaluation", "plots", "policy", "reference", "replay", "runs"}:
+        import importlib
+
+        return importlib.import_module(f"wpg.{name}")
+    raise AttributeError(f"module 'wpg' has no attribute {name!r}")

@@ -259,6 +259,17 @@ void KernelRidge::fitted(const double* weights, std::int64_t columns, double* va
                });
 }
 
+void KernelRidge::features(double* out) const {
+  const std::int64_t M = centers();
+  for (std::int64_t i = 0; i < count_; ++i) {
+    std::memcpy(out + i * M, features_.data() + i * stride_, sizeof(double) * as_size(M));
+  }
+}
+
+void KernelRidge::weights_of_coefficients(double* coefficients, std::int64_t columns) const {
+  solve_lower_transposed(factor_of_centers_.data(), centers(), coefficients, columns);
+}
+
 KernelQGrid::KernelQGrid(const double* states, std::int64_t count, const double* grid,
                          std::int64_t grid_size, const double* center_states,
                          const double* center_actions, std::int64_t centers,

@@ -46,6 +46,12 @@ class KernelRidge {
   /// What the regression with the weights (M, R) says at the data: K_nm w, (n, R).
   void fitted(const double* weights, std::int64_t columns, double* values) const;
 
+  /// F (n, M): features whose ridge regression this is.
+  void features(double* out) const;
+
+  /// coefficients (M, R) on F -> weights L^-T coefficients of the kernel functions, in place.
+  void weights_of_coefficients(double* coefficients, std::int64_t columns) const;
+
   std::int64_t count() const { return count_; }
   std::int64_t centers() const { return static_cast<std::int64_t>(centers_.size()); }
 

@@ -1,0 +1,472 @@
+"""Wasserstein policy gradient with a kernel soft Q-function, for tasks of few dimensions.
+
+Each state's policy is a cloud of action particles. The cloud follows the action gradient of the
+soft Q-function with Langevin noise, so it flows towards the Gibbs policy exp(Q / temperature).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.agents import settings
+from wpg.checkpoint import read_checkpoint, write_checkpoint
+from wpg.critics.fitted_soft_q import ActionSet, FittedSoftQ, Transitions
+from wpg.envs import ContinuousEnv, make
+from wpg.errors import CheckpointError, NonFiniteError, UsageError
+from wpg.evaluation import Evaluation, evaluate
+from wpg.noise import derive_seed, generator
+from wpg.policy import ParticlePolicy, choose
+from wpg.replay import Replay
+
+__all__ = ["WPG", "KernelConfig", "parse_settings"]
+
+Callback = Callable[["WPG", str, dict[str, Any]], Any]
+
+
+def _setting(default: Any, low: float = -math.inf, high: float = math.inf, **more: Any) -> Any:
+    return field(default=default, metadata={"bounds": (low, high), **more})
+
+
+@dataclass(frozen=True)
+class KernelConfig:
+    """Settings of the kernel agent. Lengths are in standard deviations of the data (states) and in
+    half-widths of the box (actions); times are environment steps."""
+
+    temperature: float | str = _setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
+    temperature_fraction: float = _setting(0.05, 1e-6, 1e3)  # "auto": times the rewards' std
+    discount: float = _setting(0.99, 0.0, 0.99999)
+    warmup_steps: int = _setting(200, 1, 10**9)  # actions at random before the first fit
+    hold_steps: int = _setting(5, 1, 10**6)  # a random action is kept for so many steps
+    refit_interval: int = _setting(50, 1, 10**9)
+    refit_growth: float = _setting(1.07, 1.0, 10.0)  # and not before the data grew by this factor
+    evaluation_interval: int = _setting(500, 0, 10**12)  # 0: never
+    evaluation_episodes: int = _setting(10, 1, 10**6)
+    particles: int = _setting(32, 1, 10**6)
+    langevin_steps: int = _setting(4, 1, 10**4)  # per environment step
+    noise_fraction: float = _setting(0.1, 1e-6, 1.0)
+    drift_fraction: float = _setting(0.1, 1e-6, 1.0)
+    state_length: float = _setting(0.8, 1e-3, 1e3)
+    action_length: float = _setting(1.0, 1e-3, 1e3)
+    centers: int = _setting(300, 1, 10**5)
+    planned_states: int = _setting(1000, 1, 10**6)
+    grid_points: int = _setting(9, 2, 1000)  # for one action dimension; 5 x 5 for two
+    ridge: float = _setting(0.1, 1e-12, 1e12)
+    jitter: float = _setting(0.3, 0.0, 1e3)
+    sweeps: int = _setting(20, 1, 10**6)
+    evaluations: int = _setting(5, 0, 10**6)  # cheap sweeps with the policy held, after each
+    tolerance: float = _setting(0.01, 0.0, 1.0)  # residual at which sweeps end, rewards' std
+    dynamics_centers: int = _setting(200, 1, 10**5)
+
+    def as_dict(self) -> dict[str, Any]:
+        return settings.as_dict(self)
+
+
+def parse_settings(texts: dict[str, str]) -> dict[str, Any]:
+    """Settings from KEY=VALUE texts; UsageError if a key or a value is wrong."""
+    return settings.from_texts(KernelConfig, texts)
+
+
+class WPG:
+    """An agent that holds its policy as particles.
+
+    Parameters
+    ----------
+    env : id of a Gymnasium environment, or an environment
+    critic : "kernel"
+    seed : names every random draw of the run, 0 <= seed < 2^63
+    **config : settings, see `KernelConfig`
+
+    Errors: `UsageError` (a ValueError) with one line that says what to do.
+
+    Source: theory.md section 2 for the particle step; the critic is `FittedSoftQ`.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any] | str,
+        critic: str = "kernel",
+        seed: int = 0,
+        **config: Any,
+    ) -> None:
+        if critic != "kernel":
+            raise UsageError(f"critic is {critic!r}; it must be 'kernel'")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+            raise UsageError(f"seed is {seed!r}; it must be an int from 0 to 2^63 - 1")
+        self.config = settings.from_keywords(KernelConfig, config)
+        self.env = make(env)
+        self.seed = int(seed)
+        self.env_steps = 0
+        self.episodes = 0
+        self.refits = 0
+        self.last_refit = 0
+        self.temperature = math.nan
+        c = self.config
+        D = self.env.action_size
+        self.replay = Replay(self.env.observation_size, D)
+        self.policy = ParticlePolicy(
+            self.env.support, D, particles=c.particles, steps=c.langevin_steps,
+            noise_fraction=c.noise_fraction, drift_fraction=c.drift_fraction, seed=self.seed,
+        )
+        _, low, high = self.env.support.arrays(D, np.float64)
+        self._low, self._high = low, high
+        self.critic = FittedSoftQ(
+            (high - low) / 2, discount=c.discount, state_length=c.state_length,
+            action_length=c.action_length, centers=c.centers, planned_states=c.planned_states,
+            ridge=c.ridge, jitter=c.jitter, sweeps=c.sweeps, evaluations=c.evaluations,
+            tolerance=c.tolerance, dynamics_centers=c.dynamics_centers,
+        )
+        self._evaluation_envs: list[ContinuousEnv] = []
+
+    @property
+    def ready(self) -> bool:
+        """Is there a critic yet?"""
+        return bool(self.critic.heads)
+
+    # Learning
+
+    def learn(
+        self, total_timesteps: int, progress_bar: bool = False, callback: Callback | None = None
+    ) -> WPG:
+        """Take `total_timesteps` more environment steps, and learn from them.
+
+        callback(agent, event, record) is told of every "step", "episode", "fit" and "evaluation".
+        Evaluations run in environments of their own and leave no trace in training. A call starts
+        with a new episode.
+        """
+        if isinstance(total_timesteps, bool) or not isinstance(total_timesteps, (int, np.integer)):
+            raise UsageError(f"total_timesteps is {total_timesteps!r}; it must be an int")
+        if total_timesteps < 0:
+            raise UsageError(f"total_timesteps is {total_timesteps}; it must not be negative")
+        c = self.config
+        tell: Callback = callback if callback is not None else _silent
+        if progress_bar:
+            tell = _with_progress(tell)
+        end = self.env_steps + int(total_timesteps)
+
+        while self.env_steps < end:
+            observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
+            cloud = self.policy.start(1)
+            episode_return, length, over = 0.0, 0, False
+
+            while not over and self.env_steps < end:
+                if self.ready:
+                    action, cloud = self._act(observation, cloud)
+                else:
+                    action = self._explore()
+                next_observation, reward, terminated, truncated = self.env.step(action)
+                self._check(next_observation, reward)
+                self.replay.add(observation, action, reward, next_observation, terminated)
+                observation = next_observation
+                self.env_steps += 1
+                episode_return += reward
+                length += 1
+                over = terminated or truncated
+
+                if self._refit_is_due():
+                    self._refit()
+                    tell(self, "fit", {"env_steps": self.env_steps})
+                if c.evaluation_interval and self.env_steps % c.evaluation_interval == 0:
+                    outcome = self.evaluate(c.evaluation_episodes)
+                    tell(self, "evaluation", {
+                        "env_steps": self.env_steps, "mean_return": outcome.mean,
+                        "std_return": outcome.std,
+                    })
+                tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
+
+            self.episodes += 1
+            if over:
+                tell(self, "episode", {
+                    "env_steps": self.env_steps, "episode": self.episodes,
+                    "return": episode_return, "length": length,
+                    "temperature": self.temperature,
+                    "centers": len(self.critic.realist.q) if self.ready else 0,
+                })
+        return self
+
+    def _explore(self) -> NDArray[np.float32]:
+        """A uniform action, held for a few steps: that reaches further than white noise."""
+        held = self.env_steps // self.config.hold_steps
+        draw = generator(self.seed, "exploration", held).random(self.env.action_size)
+        return (self._low + (self._high - self._low) * draw).astype(np.float32)
+
+    def _act(
+        self, observation: NDArray[np.float32], cloud: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """An action from the optimist's Gibbs policy, and the cloud that the next step starts from."""
+        cloud, values, density = self.policy.move(
+            self.critic.optimist.q, observation[None], cloud,
+            temperature=self.temperature, step=self.env_steps,
+        )
+        if not np.isfinite(cloud).all():
+            particle = int(np.argwhere(~np.isfinite(cloud))[0, 1])
+            raise NonFiniteError(
+                f"particle {particle} became {cloud[0, particle]} at state "
+                f"{observation.tolist()}, step {self.env_steps}"
+            )
+        action = self.policy.sample(
+            cloud, values, density, temperature=self.temperature, stream="behaviour",
+            step=self.env_steps,
+        )[0]
+        return action, cloud
+
+    def _check(self, observation: NDArray[np.float32], reward: float) -> None:
+        if not (math.isfinite(reward) and np.isfinite(observation).all()):
+            raise NonFiniteError(
+                f"{self.env.name} gave reward {reward} and observation {observation.tolist()} at "
+                f"step {self.env_steps}"
+            )
+
+    def _refit_is_due(self) -> bool:
+        c, n = self.config, len(self.replay)
+        if n < c.warmup_steps:
+            return False
+        return n >= max(self.last_refit + c.refit_interval, c.refit_growth * self.last_refit)
+
+    def _refit(self) -> None:
+        data = Transitions(**{
+            "states": self.replay.observations.astype(np.float64),
+            "actions": self.replay.actions.astype(np.float64),
+            "rewards": self.replay.rewards.copy(),
+            "next_states": self.replay.next_observations.astype(np.float64),
+            "terminated": self.replay.terminated,
+        })
+        c = self.config
+        if isinstance(c.temperature, str):
+            self.temperature = c.temperature_fraction * max(float(data.rewards.std()), 1e-12)
+        else:
+            self.temperature = c.temperature
+        rng = generator(self.seed, "centers", self.refits)
+        planned = self.critic.plan_states(data, rng, self._low, self._high)
+        self.critic.update(data, planned, self._planned_actions(planned), self.temperature)
+        self.refits += 1
+        self.last_refit = len(self.replay)
+
+    def _planned_actions(self, planned: NDArray[np.float64]) -> ActionSet:
+        """Where the soft value is integrated: on a grid for one or two action dimensions, at
+        particles that have followed the critic for more."""
+        D, P = self.env.action_size, len(planned)
+        if D <= 2:
+            points = self.config.grid_points if D == 1 else 5
+            axes = [np.linspace(lo, hi, points) for lo, hi in zip(self._low, self._high, strict=True)]
+            grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, D)
+            return ActionSet(
+                np.broadcast_to(grid, (P, *grid.shape)), np.full((P, len(grid)), -math.log(len(grid))),
+                grid,
+            )
+        cloud = self.policy.start(P)
+        log_volume = float(np.log(self._high - self._low).sum())
+        log_density = np.full(cloud.shape[:2], -log_volume)
+        if self.ready:
+            cloud, _, log_density = self.policy.move(
+                self.critic.realist.q, planned.astype(np.float32), cloud,
+                temperature=self.temperature, step=2**30 + self.refits,
+            )
+        log_weight = -(math.log(cloud.shape[1]) + log_volume + log_density.astype(np.float64))
+        return ActionSet(cloud.astype(np.float64), log_weight)
+
+    # Acting
+
+    def _observations(self, observation: Any) -> tuple[NDArray[np.float32], bool]:
+        array = np.asarray(observation, dtype=np.float32)
+        O = self.env.observation_size
+        if array.shape == (O,):
+            return array[None], True
+        if array.ndim == 2 and array.shape[1] == O:
+            return np.ascontiguousarray(array), False
+        raise UsageError(f"observation has shape {array.shape}; it must be ({O},) or (S, {O})")
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+        mode: str | None = None,
+        step: int = 0,
+    ) -> tuple[NDArray[np.float32], None]:
+        """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
+
+        mode = "best" (what deterministic=True means): the action of highest Q, a function of the
+        observation alone. "sample": a draw from the Gibbs policy, named by `step`. "medoid": the
+        particle closest to all others. "all": the particles (N, D) or (S, N, D).
+        """
+        observations, single = self._observations(observation)
+        mode = mode if mode is not None else ("best" if deterministic else "sample")
+        if mode not in ("best", "sample", "medoid", "all"):
+            raise UsageError(f"mode is {mode!r}; it must be 'best', 'sample', 'medoid' or 'all'")
+        if not self.ready:
+            middle = ((self._low + self._high) / 2).astype(np.float32)
+            actions: NDArray[Any] = np.tile(middle, (len(observations), 1))
+            if mode == "all":
+                actions = self.policy.start(len(observations))
+        elif mode == "best":
+            actions, _ = self.policy.best(self.critic.realist.q, observations)
+        else:
+            cloud, values, density = self.policy.move(
+                self.critic.realist.q, observations, self.policy.start(len(observations)),
+                temperature=self.temperature, step=step,
+            )
+            if mode == "all":
+                actions = cloud
+            elif mode == "sample":
+                actions = self.policy.sample(cloud, values, density, temperature=self.temperature,
+                                             stream="evaluation", step=step)
+            else:
+                gaps = np.sqrt(((cloud[:, :, None] - cloud[:, None]) ** 2).sum(axis=3)).sum(axis=2)
+                actions = cloud[np.arange(len(cloud)), gaps.argmin(axis=1)]
+        return (actions[0] if single else actions), None
+
+    def particles(self, observation: Any, n: int) -> NDArray[np.float32]:
+        """n particles (n, D) of the policy at one observation, resampled from its weighted cloud."""
+        observations, _ = self._observations(observation)
+        if n < 1:
+            raise UsageError(f"n is {n}; it must be at least 1")
+        if not self.ready:
+            return self.policy.start(1)[0][np.arange(n) % self.config.particles]
+        wide = ParticlePolicy(
+            self.env.support, self.env.action_size, particles=max(n, 2 * self.config.particles),
+            steps=4 * self.config.langevin_steps, noise_fraction=self.config.noise_fraction,
+            drift_fraction=self.config.drift_fraction, seed=self.seed,
+        )
+        cloud, values, density = wide.move(
+            self.critic.realist.q, observations[:1], wide.start(1), temperature=self.temperature,
+            step=0,
+        )
+        exponent = values / self.temperature - density
+        weights = np.exp(exponent - exponent.max())
+        uniform = (np.arange(n) + generator(self.seed, "evaluation").random()) / n
+        return cloud[0][choose(np.repeat(weights, n, axis=0), uniform)]
+
+    def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
+        """Soft Q (K,) [reward] of actions (K, D) at one observation."""
+        if not self.ready:
+            raise UsageError("there is no critic yet: learn first")
+        observations, _ = self._observations(observation)
+        cloud = np.ascontiguousarray(actions, dtype=np.float32)
+        if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
+            raise UsageError(f"actions has shape {cloud.shape}; it must be "
+                             f"(K, {self.env.action_size})")
+        head = self.critic.realist
+        return head.baseline + head.q.value(observations[:1], cloud[None])[0].astype(np.float64)
+
+    def typical_observations(self, count: int) -> NDArray[np.float32]:
+        """A few observations (count, O) of the replay that lie far apart."""
+        rows = self.replay.observations[-2000:]
+        scaled = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-6)
+        chosen = [int((scaled**2).sum(axis=1).argmin())]
+        distance = ((scaled - scaled[chosen[0]]) ** 2).sum(axis=1)
+        for _ in range(min(count, len(rows)) - 1):
+            chosen.append(int(distance.argmax()))
+            distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(axis=1))
+        return rows[chosen].copy()
+
+    def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
+        """Returns of whole episodes with the best action, at evaluation seeds that all runs share."""
+        while len(self._evaluation_envs) < episodes:
+            spec = self.env.env.spec
+            if spec is None:
+                raise UsageError(
+                    f"{self.env.name} is not registered with Gymnasium, so no second one can be made "
+                    "for evaluation; set evaluation_interval=0 or register it"
+                )
+            self._evaluation_envs.append(ContinuousEnv(gymnasium.make(spec)))
+        return evaluate(
+            lambda observations, step: self.predict(observations)[0],
+            self._evaluation_envs[:episodes], seed=seed,
+        )
+
+    # Saving
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """All that is needed to go on with a new episode: JSON values and arrays."""
+        meta, arrays = self.critic.snapshot()
+        return {
+            "env": self.env.name,
+            "seed": self.seed,
+            "config": self.config.as_dict(),
+            "env_steps": self.env_steps,
+            "episodes": self.episodes,
+            "refits": self.refits,
+            "last_refit": self.last_refit,
+            "temperature": None if math.isnan(self.temperature) else self.temperature,
+            "critic": meta,
+        }, {
+            **{f"replay.{name}": rows for name, rows in self.replay.arrays().items()},
+            **{f"critic.{name}": array for name, array in arrays.items()},
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent to one npz file, whole or not at all."""
+        write_checkpoint(Path(path), *self.snapshot())
+
+    def restore(self, path: str | Path) -> dict[str, Any]:
+        """Take over a saved agent's state; returns what else the file says."""
+        return self._take(Path(path), *read_checkpoint(Path(path)))
+
+    def _take(
+        self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    ) -> dict[str, Any]:
+        try:
+            rows = {k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")}
+            replay = Replay.from_arrays(rows)
+            if (replay.observations.shape[1:], replay.actions.shape[1:]) != (
+                self.replay.observations.shape[1:], self.replay.actions.shape[1:]
+            ):
+                raise ValueError("the environment has other observations or actions")
+            counters = {name: int(meta[name])
+                        for name in ("env_steps", "episodes", "refits", "last_refit")}
+            if any(value < 0 for value in counters.values()) or len(replay) > counters["env_steps"]:
+                raise ValueError("its counters contradict each other")
+            self.critic.restore(
+                meta["critic"],
+                {k.removeprefix("critic."): v for k, v in arrays.items() if k.startswith("critic.")},
+            )
+            self.temperature = math.nan if meta["temperature"] is None else float(meta["temperature"])
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise CheckpointError(f"{path} cannot be used: {error}") from None
+        self.replay = replay
+        for name, value in counters.items():
+            setattr(self, name, value)
+        return meta
+
+    @classmethod
+    def load(cls, path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> WPG:
+        """The agent that `save` wrote. Nothing in the file is executed.
+
+        env : None to make the environment that the file names; a name with a module part, which
+            would be imported, is refused and wants `env`
+        """
+        path = Path(path)
+        meta, arrays = read_checkpoint(path)
+        name, config = meta.get("env"), meta.get("config")
+        if not isinstance(name, str) or not isinstance(config, dict):
+            raise CheckpointError(f"{path} cannot be used: it names no environment and settings")
+        if env is None and ":" in name:
+            raise CheckpointError(f"{path} wants to import {name.split(':')[0]!r}; give env yourself")
+        try:
+            agent = cls(name if env is None else env, seed=meta.get("seed", 0), **config)
+        except TypeError as error:
+            raise CheckpointError(f"{path} cannot be used: {error}") from None
+        agent._take(path, meta, arrays)
+        return agent
+
+
+def _silent(agent: WPG, event: str, record: dict[str, Any]) -> None:
+    pass
+
+
+def _with_progress(tell: Callback) -> Callback:
+    def told(agent: WPG, event: str, record: dict[str, Any]) -> None:
+        if event == "evaluation":
+            print(f"{record['env_steps']:>8} steps   mean return {record['mean_return']:.1f}")
+        tell(agent, event, record)
+
+    return told

@@ -1,0 +1,70 @@
+"""Saved agents: one npz file, arrays and a JSON text, nothing that could run code.
+
+Files are written beside their place and renamed, so a reader sees the old one or the new one and a
+kill at any moment loses neither.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.errors import CheckpointError
+
+__all__ = ["read_checkpoint", "write_checkpoint", "write_text"]
+
+FORMAT = "wpg agent"
+VERSION = 1
+_META = "meta.json"
+
+
+def _replace(path: Path, write: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    _replace(path, lambda file: file.write(text.encode()))
+
+
+def write_checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """Write an agent whole or not at all."""
+    text = json.dumps({"format": FORMAT, "version": VERSION, **meta}, allow_nan=False)
+    packed = {_META: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
+    _replace(path, lambda file: np.savez(file, **packed))
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """(meta, arrays) of a saved agent; CheckpointError if the file is none, or damaged."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; give a saved agent or a run folder")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays.pop(_META).tobytes().decode())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{path} is no saved agent, or it is damaged ({type(error).__name__}: {error})"
+        ) from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is an npz file, but holds no saved agent")
+    if meta.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has format version {meta.get('version')!r}; this wpg reads version {VERSION}"
+        )
+    return meta, arrays

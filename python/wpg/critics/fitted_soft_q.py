@@ -1,0 +1,312 @@
+"""Fitted soft Q iteration with kernels, on states that a learned model plans from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg import _core
+from wpg.critics.kernel_dynamics import KernelDynamics, spread_of
+from wpg.critics.kernel_q import KernelQ, KernelRidge
+
+__all__ = ["ActionSet", "FittedSoftQ", "Head", "Transitions"]
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """What was seen: (n, O), (n, D), (n,), (n, O), (n,); float64."""
+
+    states: Float64
+    actions: Float64
+    rewards: Float64
+    next_states: Float64
+    terminated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ActionSet:
+    """Actions (P, A, D) at planned states and log_weight (P, A) = -log(A u(a) q(a)), where q is the
+    density that they were drawn from and u the volume of the box: sum_j exp(log_weight_j) f(a_j)
+    estimates the mean of f over the box. `grid` (A, D) if it is the same for every state."""
+
+    actions: Float64
+    log_weight: Float64
+    grid: Float64 | None = None
+
+
+@dataclass
+class Head:
+    """One solution: a state value V(s) = baseline + sum_m w_m k_s and the soft Q that it implies."""
+
+    baseline: float
+    weights: Float64
+    q: KernelQ
+
+
+class FittedSoftQ:
+    """Soft Q-functions of all that was seen so far.
+
+    A kernel model of the environment is fitted to the transitions, then the soft Bellman equation
+
+        V(s) = temperature log mean_a exp( q(s, a)/temperature ),
+        q(s, a) = r(s, a) + discount (1 - ends(s, a)) E V(s'(s, a))
+
+    is solved at P planned states for V in the span of M state kernels, by modified policy
+    iteration, and q is fitted by the product kernel of KernelQ. Entropy is relative to the uniform
+    law on the box of actions, so that values stay within the reachable range, to which they are
+    clipped. The expectation over next states smooths V's kernel by the model's own leave-one-out
+    error, in closed form.
+
+    Two solutions share all matrices. They differ in the baseline that V falls back to where nothing
+    has been seen: the *optimist*, max r/(1 - discount), makes the behaviour policy try what it does
+    not know; the *realist*, mean r/(1 - discount), is the one to trust.
+
+    Parameters
+    ----------
+    support_half_width : (D,) half-widths of the action box
+    discount, temperature_fraction, ... : see `wpg.agents.KernelConfig`
+
+    Cost of an update: the model's n M^2, then P A (M + M_dynamics), then about 2 P A M a sweep.
+    Bias: the mean next state is put into a curved V; the smoothing makes up for additive noise of
+    constant spread, and for no other.
+
+    Source: theory.md section 1; modified policy iteration: Puterman and Shin 1978; fitted values
+    with kernels: Ormoneit and Sen 2002; optimism by the prior mean: Brafman and Tennenholtz 2002.
+    """
+
+    def __init__(
+        self,
+        support_half_width: Float64,
+        *,
+        discount: float,
+        state_length: float,
+        action_length: float,
+        centers: int,
+        planned_states: int,
+        ridge: float,
+        jitter: float,
+        sweeps: int,
+        evaluations: int,
+        tolerance: float,
+        dynamics_centers: int,
+    ) -> None:
+        self.half_width = support_half_width
+        self.discount = discount
+        self.state_length = state_length
+        self.action_length = action_length
+        self.centers = centers
+        self.planned_states = planned_states
+        self.ridge = ridge
+        self.jitter = jitter
+        self.sweeps = sweeps
+        self.evaluations = evaluations
+        self.tolerance = tolerance
+        self.dynamics_centers = dynamics_centers
+        self.dynamics: KernelDynamics | None = None
+        self.center_states: Float64 | None = None
+        self.unit: Float64 | None = None
+        self.heads: list[Head] = []
+        self.residual = np.inf
+
+    # Planning
+
+    def plan_states(self, data: Transitions, rng: np.random.Generator, low: Float64,
+                    high: Float64) -> Float64:
+        """Fit the model, and choose where to plan: (P, O), the first rows being the centres.
+
+        Candidates are the states seen and as many that the model reaches from them by uniform
+        actions, with some jitter. The centres are chosen greedily, the rest at random.
+        """
+        n, O = data.states.shape
+        self.dynamics = KernelDynamics(
+            data.states, data.actions, data.rewards, data.next_states, data.terminated,
+            centers=self.dynamics_centers, previous=self.dynamics,
+        )
+        self.unit = spread_of(data.states) * (self.state_length * np.sqrt(O / 3.0))
+        start = data.states[rng.integers(n, size=n)]
+        reached, _, _ = self.dynamics.predict(start, rng.uniform(low, high, (n, len(low))))
+        reached += self.jitter * spread_of(data.states) * rng.standard_normal(reached.shape)
+        reached = np.clip(reached, self.dynamics.low, self.dynamics.high)
+        candidates = np.concatenate([data.states, data.next_states[-1:], reached])
+        most = 5 * self.planned_states // 2
+        if len(candidates) > most:
+            candidates = candidates[np.sort(rng.permutation(len(candidates))[:most])]
+        chooser = self._regression(candidates)
+        chooser.add_greedy_centers(self.centers, 1e-3)
+        chosen = chooser.center_rows
+        others = np.setdiff1d(np.arange(len(candidates)), chosen)
+        others = rng.permutation(others)[: max(0, self.planned_states - len(chosen))]
+        self._planned_centers = len(chosen)
+        return np.ascontiguousarray(candidates[np.concatenate([chosen, others])])
+
+    def update(self, data: Transitions, planned: Float64, actions: ActionSet,
+               temperature: float) -> None:
+        """Solve for both heads at the planned states and the actions given there."""
+        assert self.dynamics is not None and self.unit is not None
+        P, A, D = actions.actions.shape
+        M = self._planned_centers
+        after, reward, ends = self.dynamics.predict(
+            np.repeat(planned, A, axis=0), actions.actions.reshape(P * A, D)
+        )
+        reward = reward.reshape(P, A)
+        continuation = self.discount * (1.0 - ends.reshape(P, A))
+        low, high = self._reachable(data)
+        regression = self._regression(planned)
+        regression.add_centers(np.arange(M))
+        regression.factor(self.ridge)
+        backup = _core.SoftBackup(
+            next_states=after, actions=A, centers=planned[:M], lengthscale=self.unit,
+            smoothing=self.dynamics.state_error,
+        )
+        spread = max(float(data.rewards.std()), 1e-12)
+        horizon = 1.0 - self.discount
+        baselines = (float(data.rewards.mean()) / horizon, float(data.rewards.max()) / horizon)
+        start = self._values_at(planned)
+        heads, self.residual = [], 0.0
+        for index, baseline in enumerate(baselines):
+            baseline = float(np.clip(baseline, low, high))
+            values = np.full(P, baseline) if start is None else np.clip(start[index], low, high)
+            sweeps = self.sweeps if start is not None else 3 * self.sweeps
+            weights = regression.solve(values - baseline)
+            for _ in range(sweeps):
+                backed_up, q, policy = backup.backup(
+                    weights, baseline, reward, continuation, actions.log_weight, temperature, True
+                )
+                backed_up = np.clip(backed_up, low, high)
+                change = backed_up - values
+                values = backed_up
+                residual = float(np.abs(change).max())
+                if residual < self.tolerance * spread:
+                    break
+                gain = self._evaluate(policy, change, regression)
+                values = np.clip(values + gain, low, high)
+                weights = regression.solve(values - baseline)
+            self.residual = max(self.residual, residual)
+            weights = regression.solve(values - baseline)
+            heads.append(Head(baseline, weights, self._fit_q(planned, actions, q - baseline,
+                                                             regression)))
+        self.heads = heads
+        self.center_states = planned[:M].copy()
+        self._solved_unit = self.unit
+
+    def _evaluate(self, policy: Float64, change: Float64, regression: KernelRidge) -> Float64:
+        """What further sweeps with the policy held fixed would add, given the last change."""
+        total, step = np.zeros_like(change), change
+        first = np.abs(change).max()
+        for _ in range(self.evaluations):
+            step = _core.matrix_product(policy, regression.solve(step)[:, None])[:, 0]
+            if np.abs(step).max() > 2 * first:  # the projected operator need not contract
+                return np.zeros_like(change)
+            total += step
+        return total
+
+    def _fit_q(self, planned: Float64, actions: ActionSet, q: Float64,
+               regression: KernelRidge) -> KernelQ:
+        """KernelQ (float32) of q (P, A), which the baseline has been taken from."""
+        assert self.unit is not None
+        M, (P, A, D) = self._planned_centers, actions.actions.shape
+        length = self.action_length * self.half_width
+        if actions.grid is not None:
+            # One grid for all states: the regression is a Kronecker product of two small ones.
+            kernel = _core.gaussian_kernel_matrix(actions.grid, actions.grid, length)
+            weights = np.linalg.solve(
+                kernel + 1e-4 * np.eye(A), regression.solve(np.ascontiguousarray(q)).T
+            ).T
+            states = np.repeat(planned[:M], A, axis=0)
+            acts = np.tile(actions.grid, (M, 1))
+            flat = weights.reshape(-1)
+        else:
+            points = np.repeat(planned, A, axis=0), actions.actions.reshape(P * A, D)
+            joint = KernelRidge(*points, state_lengthscale=self.unit, action_lengthscale=length)
+            joint.add_greedy_centers(3 * self.centers, 1e-3)
+            joint.factor(self.ridge)
+            flat = joint.solve(np.ascontiguousarray(q.reshape(-1)))
+            states, acts = (part[joint.center_rows] for part in points)
+        return KernelQ(
+            states.astype(np.float32), acts.astype(np.float32), flat.astype(np.float32),
+            state_lengthscale=self.unit, action_lengthscale=length,
+        )
+
+    def _regression(self, states: Float64) -> KernelRidge:
+        """Kernel ridge regression on states alone."""
+        assert self.unit is not None
+        return KernelRidge(states, np.zeros((len(states), 1)), state_lengthscale=self.unit,
+                           action_lengthscale=1.0)
+
+    def _reachable(self, data: Transitions) -> tuple[float, float]:
+        """The least and the largest value that rewards like those seen can add up to."""
+        least, most = float(data.rewards.min()), float(data.rewards.max())
+        horizon = 1.0 - self.discount
+        if not data.terminated.any():
+            return least / horizon, most / horizon
+        return min(least, least / horizon), max(most, most / horizon)
+
+    def _values_at(self, states: Float64) -> list[Float64] | None:
+        """The last solution's values, with the length scales that it was made with."""
+        if self.center_states is None:
+            return None
+        kernel = _core.gaussian_kernel_matrix(states, self.center_states, self._solved_unit)
+        return [
+            head.baseline + _core.matrix_product(kernel, head.weights[:, None])[:, 0]
+            for head in self.heads
+        ]
+
+    @property
+    def realist(self) -> Head:
+        return self.heads[0]
+
+    @property
+    def optimist(self) -> Head:
+        return self.heads[1]
+
+    # What a checkpoint keeps
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """JSON values and arrays from which `restore` makes the same object."""
+        if self.center_states is None:
+            return {}, {}
+        assert self.dynamics is not None
+        meta = {
+            "dynamics": self.dynamics.choices(),
+            "baselines": [head.baseline for head in self.heads],
+            "residual": self.residual,
+        }
+        arrays = {"center_states": self.center_states, "unit": self._solved_unit}
+        for i, head in enumerate(self.heads):
+            arrays |= {
+                f"{i}.weights": head.weights,
+                f"{i}.q.center_states": head.q.center_states,
+                f"{i}.q.center_actions": head.q.center_actions,
+                f"{i}.q.weights": head.q.weights,
+                f"{i}.q.state_lengthscale": head.q.state_lengthscale,
+                f"{i}.q.action_lengthscale": head.q.action_lengthscale,
+            }
+        return meta, arrays
+
+    def restore(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what `snapshot` gave."""
+        if not meta:
+            return
+        self.dynamics = KernelDynamics.from_choices(meta["dynamics"])
+        self.center_states = arrays["center_states"]
+        self._solved_unit = arrays["unit"]
+        self.residual = float(meta["residual"])
+        self.heads = [
+            Head(
+                float(baseline),
+                arrays[f"{i}.weights"],
+                KernelQ(
+                    arrays[f"{i}.q.center_states"],
+                    arrays[f"{i}.q.center_actions"],
+                    arrays[f"{i}.q.weights"],
+                    state_lengthscale=arrays[f"{i}.q.state_lengthscale"],
+                    action_lengthscale=arrays[f"{i}.q.action_lengthscale"],
+                ),
+            )
+            for i, baseline in enumerate(meta["baselines"])
+        ]

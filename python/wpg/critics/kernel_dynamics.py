@@ -1,0 +1,199 @@
+"""A model of the environment by kernel ridge regression: where a state goes and what it pays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg import _core
+from wpg.critics.kernel_q import KernelRidge
+
+__all__ = ["KernelDynamics", "spread_of"]
+
+Float64 = NDArray[np.float64]
+
+# Candidates for the length scale, in standard deviations per coordinate for four coordinates, and
+# for the ridge; leave-one-out error decides for each output.
+LENGTHS = (1.0, 2.0, 4.0)
+RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+# The linear part's prior standard deviation, against 1 for the kernel part: wide, so that what is
+# linear in the environment is left to it.
+LINEAR_PRIOR = 10.0
+
+
+def spread_of(rows: Float64) -> Float64:
+    """Standard deviation of each column; 1 for a column that does not vary."""
+    spread = rows.std(axis=0)
+    negligible = 1e-6 * np.maximum(1.0, np.abs(rows).max(axis=0))
+    return np.where(spread > negligible, spread, 1.0)
+
+
+@dataclass
+class _Output:
+    """What one column of the regression uses."""
+
+    length: float
+    ridge: float
+    error: float
+
+
+class KernelDynamics:
+    """Mean next state, reward and chance of termination, from transitions.
+
+        y(s, a) = c + B (s, a) + sum_m w_m k((s, a) - (s_m, a_m)),   y in {s' - s, r, terminated}
+
+    Nystroem ridge regression, every column with the length scale and ridge that have the least
+    leave-one-out error. Predictions are clipped to the range that was observed: a regression knows
+    nothing beyond it.
+
+    Parameters
+    ----------
+    states, actions, rewards, next_states, terminated : (n, O), (n, D), (n,), (n, O), (n,); float64
+    centers : most centres of the kernel part
+    previous : the model of fewer data; its choices are kept until the data have grown by a quarter
+
+    Cost: n M^2 for each length scale in use, and of M^3 once when choices are made.
+
+    Source: leave-one-out error of a ridge regression, e_i / (1 - h_i): Allen 1974 (PRESS).
+    """
+
+    def __init__(
+        self,
+        states: Float64,
+        actions: Float64,
+        rewards: Float64,
+        next_states: Float64,
+        terminated: NDArray[np.bool_],
+        *,
+        centers: int,
+        previous: KernelDynamics | None = None,
+    ) -> None:
+        n, self.O = states.shape
+        self.ends = bool(terminated.any())
+        everything = np.concatenate([states, next_states[-1:]])
+        self.low = np.minimum(everything.min(axis=0), next_states.min(axis=0))
+        self.high = np.maximum(everything.max(axis=0), next_states.max(axis=0))
+        self.reward_range = float(rewards.min()), float(rewards.max())
+        self.unit = np.concatenate([spread_of(states), spread_of(actions)])
+        columns = [next_states - states, rewards[:, None]]
+        if self.ends:
+            columns.append(terminated[:, None].astype(np.float64))
+        targets = np.concatenate(columns, axis=1)
+        self.mean = targets.mean(axis=0)
+        self.scale = spread_of(targets)
+        standard = np.ascontiguousarray((targets - self.mean) / self.scale)
+        inputs = np.concatenate([states, actions], axis=1)
+        width = np.sqrt(inputs.shape[1] / 4.0)
+
+        keep = (
+            previous is not None
+            and n < 1.25 * previous.chosen_at
+            and len(previous.outputs) == targets.shape[1]
+        )
+        if keep:
+            assert previous is not None
+            self.chosen_at, self.outputs = previous.chosen_at, previous.outputs
+            lengths: tuple[float, ...] = tuple(sorted({o.length for o in self.outputs}))
+        else:
+            self.chosen_at = n
+            self.outputs = [_Output(0.0, 0.0, np.inf) for _ in range(targets.shape[1])]
+            lengths = LENGTHS
+        self._parts: list[tuple[float, Float64, list[int], Float64, Float64]] = []
+        prepared = {}
+        for length in lengths:
+            unit = self.unit * (length * width)
+            ridge = KernelRidge(
+                states, actions,
+                state_lengthscale=unit[: self.O], action_lengthscale=unit[self.O :],
+            )
+            ridge.add_greedy_centers(centers, 1e-6)
+            features = np.concatenate(
+                [ridge.compiled.features(), LINEAR_PRIOR * _with_one(inputs / self.unit)], axis=1
+            )
+            gram = _core.matrix_transposed_product(features, features)
+            moment = _core.matrix_transposed_product(features, standard)
+            prepared[length] = (ridge, features, gram, moment)
+            if not keep:
+                self._choose(length, features, gram, moment, standard)
+        for length, (ridge, _, gram, moment) in prepared.items():
+            mine = [j for j, o in enumerate(self.outputs) if o.length == length]
+            if not mine:
+                continue
+            coefficients = np.stack(
+                [
+                    np.linalg.solve(
+                        gram + self.outputs[j].ridge * np.eye(len(gram)), moment[:, j]
+                    )
+                    for j in mine
+                ],
+                axis=1,
+            )
+            m = len(ridge.center_rows)
+            weights = ridge.compiled.weights_of_coefficients(
+                np.ascontiguousarray(coefficients[:m])
+            )
+            self._parts.append((
+                length * width, inputs[ridge.center_rows], mine, weights,
+                np.ascontiguousarray(LINEAR_PRIOR * coefficients[m:]),
+            ))
+
+    def _choose(
+        self, length: float, features: Float64, gram: Float64, moment: Float64, targets: Float64
+    ) -> None:
+        values, vectors = np.linalg.eigh(gram)
+        values = np.maximum(values, 0.0)
+        rotated = _core.matrix_product(features, np.ascontiguousarray(vectors))
+        projected = vectors.T @ moment
+        squares = rotated * rotated
+        for ridge in RIDGES:
+            shrink = 1.0 / (values + ridge)
+            leverage = squares @ shrink
+            residual = targets - _core.matrix_product(
+                rotated, np.ascontiguousarray(shrink[:, None] * projected)
+            )
+            error = ((residual / np.maximum(1 - leverage, 1e-3)[:, None]) ** 2).mean(axis=0)
+            for j, output in enumerate(self.outputs):
+                if error[j] < 0.98 * output.error:  # a tie goes to the shorter and stiffer
+                    self.outputs[j] = _Output(length, ridge, float(error[j]))
+
+    def predict(self, states: Float64, actions: Float64) -> tuple[Float64, Float64, Float64]:
+        """Next states (n, O), rewards (n,) and chances of termination (n,)."""
+        inputs = np.concatenate([states, actions], axis=1)
+        linear = _with_one(inputs / self.unit)
+        out = np.empty((len(inputs), len(self.mean)))
+        for length, centers, columns, weights, slopes in self._parts:
+            kernel = _core.gaussian_kernel_matrix(inputs, centers, self.unit * length)
+            out[:, columns] = _core.matrix_product(kernel, weights) + linear @ slopes
+        out = out * self.scale + self.mean
+        after = np.clip(states + out[:, : self.O], self.low, self.high)
+        reward = np.clip(out[:, self.O], *self.reward_range)
+        ends = np.clip(out[:, self.O + 1], 0.0, 1.0) if self.ends else np.zeros(len(inputs))
+        return after, reward, ends
+
+    @property
+    def state_error(self) -> Float64:
+        """Leave-one-out error (O,) of the next state, in its own units."""
+        errors = np.array([o.error for o in self.outputs[: self.O]])
+        return np.sqrt(errors) * self.scale[: self.O]
+
+    def choices(self) -> dict[str, Any]:
+        """What a checkpoint needs to keep, so that the next model makes the same choices."""
+        return {
+            "chosen_at": self.chosen_at,
+            "outputs": [[o.length, o.ridge, o.error] for o in self.outputs],
+        }
+
+    @classmethod
+    def from_choices(cls, choices: dict[str, Any]) -> KernelDynamics:
+        """A model that holds choices and nothing else, to be given as `previous`."""
+        model = cls.__new__(cls)
+        model.chosen_at = int(choices["chosen_at"])
+        model.outputs = [_Output(*(float(x) for x in row)) for row in choices["outputs"]]
+        return model
+
+
+def _with_one(rows: Float64) -> Float64:
+    return np.concatenate([np.ones((len(rows), 1)), rows], axis=1)

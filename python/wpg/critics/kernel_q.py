@@ -1,0 +1,351 @@
+"""A soft Q-function in a reproducing kernel Hilbert space, and how it is fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wpg import _core
+
+__all__ = ["KernelQ", "KernelQGrid", "KernelRidge"]
+
+Float64 = NDArray[np.float64]
+
+
+def _lengthscale(value: ArrayLike, size: int, dtype: Any, name: str) -> NDArray[Any]:
+    array = np.asarray(value, dtype=dtype)
+    if array.ndim == 0:
+        array = np.full(size, array, dtype=dtype)
+    if array.shape != (size,):
+        raise ValueError(f"{name} has shape {array.shape}; it must be a number or ({size},)")
+    return np.ascontiguousarray(array)
+
+
+class KernelQ:
+    """A soft Q-function as a sum of product kernels over centres.
+
+        Q(s, a) = sum_m weights[m] k((s - s_m) / state_lengthscale) k((a - a_m) / action_lengthscale)
+        k(x) = exp(-|x|^2 / 2)
+
+    Parameters
+    ----------
+    center_states : (M, O) [observation], float32 or float64, C-contiguous; sets the dtype
+    center_actions : (M, D) [action]
+    weights : (M,) [reward]
+    state_lengthscale, action_lengthscale : number or (O,), (D,), positive
+    kernel : "gaussian"
+
+    Cost of a call: S M (O + 12) + S N M' (2 D + 14) operations, M' the centres whose state factor
+    is above float resolution; the state factor is computed once per state and shared by its N
+    particles. States run in parallel and no bit depends on the number of threads.
+    Accuracy: value and gradient to (M' + 2 x + 16) u sum_m |terms|, u the unit roundoff and
+    x <= 87 the largest exponent that contributes; skipped centres add less than u sum_m |terms|.
+    Errors: ValueError or TypeError that names the argument.
+
+    Source: theory.md section 1 for Q's convention (no entropy of the current action).
+    """
+
+    def __init__(
+        self,
+        center_states: NDArray[Any],
+        center_actions: NDArray[Any],
+        weights: NDArray[Any],
+        *,
+        state_lengthscale: ArrayLike,
+        action_lengthscale: ArrayLike,
+        kernel: str = "gaussian",
+    ) -> None:
+        if kernel != "gaussian":
+            raise ValueError(f"kernel is {kernel!r}; it must be 'gaussian'")
+        if not isinstance(center_states, np.ndarray) or center_states.ndim != 2:
+            raise TypeError("center_states must be a NumPy array of shape (M, O)")
+        if not isinstance(center_actions, np.ndarray) or center_actions.ndim != 2:
+            raise TypeError("center_actions must be a NumPy array of shape (M, D)")
+        dtype = center_states.dtype
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"center_states has dtype {dtype}; it must be float32 or float64")
+        for name, array in (
+            ("center_states", center_states),
+            ("center_actions", center_actions),
+            ("weights", weights),
+        ):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds NaN or infinity; it must be finite")
+        self.dtype = dtype
+        self.center_states = center_states
+        self.center_actions = center_actions
+        self.weights = weights
+        self.kernel = kernel
+        self.state_lengthscale = _lengthscale(
+            state_lengthscale, center_states.shape[1], dtype, "state_lengthscale"
+        )
+        self.action_lengthscale = _lengthscale(
+            action_lengthscale, center_actions.shape[1], dtype, "action_lengthscale"
+        )
+        face = _core.KernelQ32 if dtype == np.float32 else _core.KernelQ64
+        self.compiled = face(
+            center_states=center_states,
+            center_actions=center_actions,
+            weights=weights,
+            state_lengthscale=self.state_lengthscale,
+            action_lengthscale=self.action_lengthscale,
+        )
+
+    def __len__(self) -> int:
+        return len(self.center_states)
+
+    def __repr__(self) -> str:
+        M, O = self.center_states.shape
+        return f"KernelQ(M={M}, O={O}, D={self.center_actions.shape[1]}, {self.dtype})"
+
+    def astype(self, dtype: Any) -> KernelQ:
+        """The same function with arrays of another dtype."""
+        arrays = (self.center_states, self.center_actions, self.weights)
+        return KernelQ(
+            *(np.ascontiguousarray(a, dtype=dtype) for a in arrays),
+            state_lengthscale=self.state_lengthscale,
+            action_lengthscale=self.action_lengthscale,
+            kernel=self.kernel,
+        )
+
+    def value(
+        self, states: NDArray[Any], particles: NDArray[Any], out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """Q at every particle: states (S, O), particles (S, N, D) -> (S, N) [reward]."""
+        return self._evaluate(states, particles, True, False, out, None)[0]
+
+    def action_gradient(
+        self, states: NDArray[Any], particles: NDArray[Any], out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """grad_a Q at every particle: (S, N, D) [reward / action].
+
+        grad_a Q = sum_m weights[m] k_s k_a (a_m - a) / action_lengthscale^2
+        """
+        return self._evaluate(states, particles, False, True, None, out)[1]
+
+    def value_and_action_gradient(
+        self,
+        states: NDArray[Any],
+        particles: NDArray[Any],
+        out: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Both, at the cost of the gradient: (S, N) and (S, N, D); `out` is such a pair."""
+        values, gradient = (None, None) if out is None else out
+        return self._evaluate(states, particles, True, True, values, gradient)
+
+    def _evaluate(
+        self,
+        states: NDArray[Any],
+        particles: NDArray[Any],
+        wants_values: bool,
+        wants_gradient: bool,
+        out_values: NDArray[Any] | None,
+        out_gradient: NDArray[Any] | None,
+    ) -> tuple[Any, Any]:
+        return self.compiled.evaluate(
+            states=states,
+            particles=particles,
+            wants_values=wants_values,
+            wants_gradient=wants_gradient,
+            out_values=out_values,
+            out_gradient=out_gradient,
+        )
+
+    @classmethod
+    def mean(cls, critics: list[KernelQ]) -> KernelQ:
+        """The mean of several critics with the same length scales, which is a KernelQ again."""
+        first = critics[0]
+        for other in critics[1:]:
+            if not (
+                np.array_equal(other.state_lengthscale, first.state_lengthscale)
+                and np.array_equal(other.action_lengthscale, first.action_lengthscale)
+            ):
+                raise ValueError("the critics have different length scales; their mean is no KernelQ")
+        return cls(
+            np.concatenate([q.center_states for q in critics]),
+            np.concatenate([q.center_actions for q in critics]),
+            np.concatenate([q.weights for q in critics]) / first.dtype.type(len(critics)),
+            state_lengthscale=first.state_lengthscale,
+            action_lengthscale=first.action_lengthscale,
+        )
+
+    @classmethod
+    def fit(
+        cls,
+        states: NDArray[Any],
+        actions: NDArray[Any],
+        targets: NDArray[Any],
+        *,
+        centers: int | NDArray[np.integer[Any]],
+        ridge: float,
+        state_lengthscale: ArrayLike,
+        action_lengthscale: ArrayLike,
+        tolerance: float = 1e-6,
+    ) -> KernelQ | list[KernelQ]:
+        """Nystroem ridge regression of `targets` on the product kernel.
+
+            minimise  sum_i (Q(s_i, a_i) - targets_i)^2 + n ridge w' K_mm w
+
+        Parameters
+        ----------
+        states : (n, O), actions : (n, D), targets : (n,) or (n, R) for R critics that share their
+            centres; float32 or float64, all of one dtype
+        centers : how many centres to choose greedily among the data (fewer if the data are
+            explained to `tolerance` before), or the row numbers of the centres
+        ridge : > 0, relative to the number of data
+        state_lengthscale, action_lengthscale : as in `KernelQ`
+
+        Returns
+        -------
+        KernelQ in the dtype of the data, or a list of R of them. Computed in float64.
+
+        Cost: n M^2, and n M + M^2 for each column of targets. `KernelRidge` keeps what does not
+        depend on the targets, so that further targets cost only the second part.
+        Errors: ValueError or TypeError that names the argument.
+
+        Source: Williams and Seeger 2001; Smola and Bartlett 2001.
+        """
+        dtype = states.dtype
+        regression = KernelRidge(
+            np.ascontiguousarray(states, dtype=np.float64),
+            np.ascontiguousarray(actions, dtype=np.float64),
+            state_lengthscale=state_lengthscale,
+            action_lengthscale=action_lengthscale,
+        )
+        if isinstance(centers, (int, np.integer)) and not isinstance(centers, bool):
+            regression.add_greedy_centers(int(centers), tolerance)
+        else:
+            regression.add_centers(np.asarray(centers))
+        regression.factor(ridge * len(states))
+        weights = regression.solve(np.ascontiguousarray(targets, dtype=np.float64))
+        columns = [weights] if weights.ndim == 1 else list(weights.T)
+        fitted = [regression.kernel_q(column).astype(dtype) for column in columns]
+        return fitted[0] if weights.ndim == 1 else fitted
+
+
+class KernelRidge:
+    """Everything of a Nystroem ridge regression that does not depend on the targets, in float64.
+
+        w = L^-T (F'F + ridge I)^-1 F' y,   K_mm = L L',  F = K_nm L^-T
+
+    which minimises |K_nm w - y|^2 + ridge w' K_mm w.
+
+    Parameters
+    ----------
+    states : (n, O), actions : (n, D), float64
+    state_lengthscale, action_lengthscale : number or (O,), (D,), positive
+
+    Use: `add_centers` or `add_greedy_centers`, then `factor(ridge)`, then `solve(targets)` as often
+    as wanted. Cost: n M^2 once, n M + M^2 for each column of targets; memory n M.
+
+    Source: Williams and Seeger 2001; greedy choice: Harbrecht, Peters, Schneider 2012.
+    """
+
+    def __init__(
+        self,
+        states: Float64,
+        actions: Float64,
+        *,
+        state_lengthscale: ArrayLike,
+        action_lengthscale: ArrayLike,
+    ) -> None:
+        self.states = states
+        self.actions = actions
+        self.state_lengthscale = _lengthscale(
+            state_lengthscale, states.shape[1], np.float64, "state_lengthscale"
+        )
+        self.action_lengthscale = _lengthscale(
+            action_lengthscale, actions.shape[1], np.float64, "action_lengthscale"
+        )
+        self.compiled = _core.KernelRidge(
+            states=states,
+            actions=actions,
+            state_lengthscale=self.state_lengthscale,
+            action_lengthscale=self.action_lengthscale,
+        )
+
+    def add_centers(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Add data of these row numbers as centres, in this order."""
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise TypeError("centers must be a count, or a vector of row numbers")
+        self.compiled.add_centers(rows=np.ascontiguousarray(rows, dtype=np.int64))
+
+    def add_greedy_centers(
+        self, most: int, tolerance: float = 1e-6, candidate: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Add centres until there are `most`, each the datum that those before explain worst.
+
+        Ends when every candidate's residual variance, 1 - |F_i|^2, is below `tolerance`. This is
+        the pivoted Cholesky factorisation of the kernel matrix: n M for each new centre.
+        """
+        self.compiled.add_greedy_centers(most=most, tolerance=tolerance, candidate=candidate)
+
+    @property
+    def center_rows(self) -> NDArray[np.int64]:
+        """Row numbers of the centres, in the order they came."""
+        return self.compiled.center_rows
+
+    @property
+    def residual_variance(self) -> Float64:
+        """(n,) in [0, 1]: what the centres leave unexplained of each datum's kernel function."""
+        return self.compiled.residual_variance
+
+    def factor(self, ridge: float) -> None:
+        """Factor F'F + ridge I; `ridge` > 0 is absolute."""
+        self.compiled.factor(ridge=ridge)
+
+    def solve(self, targets: Float64) -> Float64:
+        """Weights (M,) or (M, R) of targets (n,) or (n, R)."""
+        return self.compiled.solve(targets=targets)
+
+    def fitted(self, weights: Float64) -> Float64:
+        """What these weights say at the data: (n,) or (n, R)."""
+        return self.compiled.fitted(weights=weights)
+
+    def kernel_q(self, weights: Float64) -> KernelQ:
+        """The function that these weights (M,) stand for."""
+        rows = self.center_rows
+        return KernelQ(
+            self.states[rows],
+            self.actions[rows],
+            np.ascontiguousarray(weights),
+            state_lengthscale=self.state_lengthscale,
+            action_lengthscale=self.action_lengthscale,
+        )
+
+
+class KernelQGrid:
+    """Q of many states on one grid of actions; new weights cost one matrix product.
+
+    states (n, O), grid (A, D), centres (M, O) and (M, D); float64. `values(weights)` is (n, A), at
+    2 n M A operations. Memory n M.
+    """
+
+    def __init__(
+        self,
+        states: Float64,
+        grid: Float64,
+        center_states: Float64,
+        center_actions: Float64,
+        *,
+        state_lengthscale: ArrayLike,
+        action_lengthscale: ArrayLike,
+    ) -> None:
+        self.compiled = _core.KernelQGrid(
+            states=states,
+            grid=grid,
+            center_states=center_states,
+            center_actions=center_actions,
+            state_lengthscale=_lengthscale(
+                state_lengthscale, states.shape[1], np.float64, "state_lengthscale"
+            ),
+            action_lengthscale=_lengthscale(
+                action_lengthscale, grid.shape[1], np.float64, "action_lengthscale"
+            ),
+        )
+
+    def values(self, weights: Float64, out: Float64 | None = None) -> Float64:
+        """Q (n, A) for weights (M,)."""
+        return self.compiled.values(weights=weights, out=out)

@@ -1,0 +1,107 @@
+"""Any Gymnasium environment with vector observations and one bounded Box of actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.errors import UsageError
+from wpg.supports import Box
+
+__all__ = ["ContinuousEnv", "make"]
+
+Float32 = NDArray[np.float32]
+
+
+class ContinuousEnv:
+    """An environment with flat float32 observations (O,) and actions (D,) in a `Box` support.
+
+    Dict and Tuple observations made of boxes are flattened. Images, discrete observations and
+    discrete actions are refused with a `UsageError` that says what to do.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        self.name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+        self.env = env
+        self._flatten = _observation_space(env.observation_space, self.name)
+        space = env.action_space
+        if not isinstance(space, gymnasium.spaces.Box):
+            raise UsageError(
+                f"{self.name} has actions {space}; wpg moves particles in a continuous Box of actions"
+            )
+        try:
+            self.support = Box.from_space(space)
+        except ValueError as error:
+            raise UsageError(f"{self.name}: {error}") from None
+        self.action_size = int(np.prod(space.shape))
+        self.observation_size = int(
+            gymnasium.spaces.flatdim(env.observation_space)
+        )
+        spec = env.spec
+        self.reward_threshold = spec.reward_threshold if spec is not None else None
+
+    def _observe(self, observation: Any) -> Float32:
+        flat = gymnasium.spaces.flatten(self.env.observation_space, observation) \
+            if self._flatten else np.asarray(observation)
+        return np.ascontiguousarray(flat, dtype=np.float32).ravel()
+
+    def reset(self, seed: int) -> Float32:
+        """Start an episode: the observation (O,)."""
+        observation, _ = self.env.reset(seed=seed)
+        return self._observe(observation)
+
+    def step(self, action: Float32) -> tuple[Float32, float, bool, bool]:
+        """Act (D,): observation (O,), reward, terminated, truncated."""
+        space = self.env.action_space
+        observation, reward, terminated, truncated, _ = self.env.step(
+            action.reshape(space.shape).astype(space.dtype)
+        )
+        return self._observe(observation), float(reward), bool(terminated), bool(truncated)
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def _observation_space(space: gymnasium.Space[Any], name: str) -> bool:
+    """Must observations of this space be flattened? UsageError if they are no vectors of numbers."""
+    if isinstance(space, gymnasium.spaces.Box):
+        if len(space.shape) > 2 or space.dtype == np.uint8:
+            raise UsageError(
+                f"{name} has image observations {space.shape}; wpg takes vectors: wrap the "
+                "environment with features of your own"
+            )
+        if space.dtype.kind not in "fiu":
+            raise UsageError(f"{name} has observations of dtype {space.dtype}; wpg takes numbers")
+        return False
+    if isinstance(space, (gymnasium.spaces.Dict, gymnasium.spaces.Tuple)):
+        parts = space.values() if isinstance(space, gymnasium.spaces.Dict) else space
+        for part in parts:
+            _observation_space(part, name)
+        return True
+    raise UsageError(
+        f"{name} has observations {space}; wpg takes a Box, or a Dict or Tuple of Boxes"
+    )
+
+
+def make(env_or_id: gymnasium.Env[Any, Any] | str) -> ContinuousEnv:
+    """The environment of a Gymnasium id, or around an environment that is there already."""
+    if not isinstance(env_or_id, str):
+        if not isinstance(env_or_id, gymnasium.Env):
+            raise UsageError(
+                f"env is {env_or_id!r}; give a Gymnasium environment or the id of one"
+            )
+        return ContinuousEnv(env_or_id)
+    try:
+        return ContinuousEnv(gymnasium.make(env_or_id))
+    except gymnasium.error.DependencyNotInstalled as error:
+        extra = "mujoco" if "mujoco" in str(error).lower() else "box2d"
+        raise UsageError(
+            f"{env_or_id} needs more packages: pip install 'wpg[{extra}]' "
+            f"({str(error).splitlines()[0]})"
+        ) from None
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        first = " ".join(str(error).split())
+        raise UsageError(f"no environment {env_or_id!r}: {first}") from None

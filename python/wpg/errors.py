@@ -1,0 +1,17 @@
+"""The errors that wpg raises beyond Python's own."""
+
+from __future__ import annotations
+
+__all__ = ["CheckpointError", "NonFiniteError", "UsageError"]
+
+
+class UsageError(ValueError):
+    """Something was asked for that cannot be done; the message is one line that says what to do."""
+
+
+class CheckpointError(UsageError):
+    """A file that should hold a saved agent does not, or is damaged."""
+
+
+class NonFiniteError(ArithmeticError):
+    """NaN or infinity where a number is needed; says at which state, particle and step."""

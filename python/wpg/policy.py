@@ -1,0 +1,216 @@
+"""Particle policies: from a cloud that flows along a critic to actions, weights and soft values.
+
+After a Langevin step from `a` a particle lies at a draw of N(a + step_size grad Q(a), 2 step_size
+temperature), folded at the walls. The mixture of these Gaussians over the cloud is the exact density
+of "pick a particle, take a step". So the moved particles are a proposal with a known density q, and
+
+    weights       w_i ~ exp(Q(a_i)/temperature) / q(a_i)             draws from the Gibbs policy
+    soft value    V = temperature log (1/N) sum_i exp(Q(a_i)/temperature) / q(a_i)
+
+are consistent as N grows, with the modes in their right proportion however badly the chain mixes
+between them. Source: theory.md sections 1 and 7.1 (last-step mixture), 8 (folded density).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.noise import generator
+from wpg.supports import Box
+from wpg.transport import flow, langevin
+
+__all__ = [
+    "ParticlePolicy",
+    "choose",
+    "folded_mixture_log_density",
+    "soft_value",
+    "spread_particles",
+]
+
+Floats = NDArray[Any]
+
+
+def spread_particles(support: Box, states: int, particles: int, dimension: int) -> Floats:
+    """Particles (S, N, D) float32 that fill a box evenly, the same for every state.
+
+    The additive recurrence x_n = frac(1/2 + n g), with g_d = phi^-(d+1) and phi the root of
+    phi^(D+1) = phi + 1: a sequence of low discrepancy in any dimension (Roberts 2018).
+    """
+    phi = 2.0
+    for _ in range(60):
+        phi = (1.0 + phi) ** (1.0 / (dimension + 1))
+    steps = phi ** -np.arange(1.0, dimension + 1)
+    unit = (0.5 + np.arange(particles)[:, None] * steps) % 1.0
+    _, low, high = support.arrays(dimension, np.float64)
+    cloud = (low + (high - low) * unit).astype(np.float32)
+    return np.tile(cloud, (states, 1, 1))
+
+
+def folded_mixture_log_density(
+    points: Floats, means: Floats, std: Floats, support: Box
+) -> Floats:
+    """Log-density (S, K) at `points` (S, K, D) of the mixture of Gaussians at `means` (S, N, D) with
+    standard deviations `std` (S,), folded at the walls of a box [1/action^D].
+
+        q(a) = (1/N) sum_j prod_d sum_images N(image(a_d); m_jd, std^2)
+
+    Images: the point itself and its mirror images at both walls, which is exact to rounding for
+    std below a quarter of the box; means beyond a wall are folded first. Cost S K N D.
+    Source: theory.md section 8.
+    """
+    D = points.shape[-1]
+    _, low, high = support.arrays(D, points.dtype)
+    scale = std[:, None, None].astype(points.dtype)
+    width = high - low
+    away = np.abs(means - low) % (2 * width)
+    means = low + np.minimum(away, 2 * width - away)
+    log_product = np.zeros((points.shape[0], points.shape[1], means.shape[1]), points.dtype)
+    for d in range(D):
+        x, m = points[:, :, None, d], means[:, None, :, d]
+        density = np.exp(-0.5 * ((x - m) / scale) ** 2)
+        density += np.exp(-0.5 * ((2 * low[d] - x - m) / scale) ** 2)
+        density += np.exp(-0.5 * ((2 * high[d] - x - m) / scale) ** 2)
+        with np.errstate(divide="ignore"):
+            log_product += np.log(density)
+    top = log_product.max(axis=2, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        log_sum = np.log(np.exp(log_product - top).mean(axis=2)) + top[:, :, 0]
+    return log_sum - D * np.log(std[:, None] * np.sqrt(2 * np.pi))
+
+
+def soft_value(values: Floats, log_density: Floats, temperature: float) -> Floats:
+    """Soft value (S,) [reward] from particles drawn from a known density.
+
+        V = temperature log (1/N) sum_i exp(Q_i / temperature) / q_i
+
+    values, log_density : (S, N). Consistent; its bias is O(1/N) and negative (Jensen).
+    """
+    exponent = values / temperature - log_density
+    top = exponent.max(axis=1, keepdims=True)
+    return temperature * (np.log(np.exp(exponent - top).mean(axis=1)) + top[:, 0])
+
+
+def choose(weights: Floats, uniform: Floats) -> NDArray[np.intp]:
+    """One index per state from weights (S, N) that need no normalisation, by inversion of uniform
+    draws (S,)."""
+    cumulative = np.cumsum(weights, axis=1)
+    return np.minimum(
+        (cumulative < uniform[:, None] * cumulative[:, -1:]).sum(axis=1), weights.shape[1] - 1
+    )
+
+
+class ParticlePolicy:
+    """A cloud of particles per state that follows a critic.
+
+    Parameters
+    ----------
+    support : the box of actions
+    dimension : D
+    particles : N
+    steps : Langevin steps per call
+    noise_fraction : the noise of one step, in half-widths of the box; with the temperature it sets
+        the largest step size, noise_fraction^2 half_width^2 / (2 temperature)
+    drift_fraction : the largest move by drift in one step, in half-widths; where the critic is
+        steep the step size of that state is cut to keep to it
+    seed : names the noise
+    """
+
+    def __init__(
+        self,
+        support: Box,
+        dimension: int,
+        *,
+        particles: int,
+        steps: int,
+        noise_fraction: float = 0.1,
+        drift_fraction: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        self.support = support
+        self.dimension = dimension
+        self.particles = particles
+        self.steps = steps
+        self.noise_fraction = noise_fraction
+        self.drift_fraction = drift_fraction
+        self.seed = seed
+        _, low, high = support.arrays(dimension, np.float64)
+        self.half_width = float((high - low).min() / 2)
+
+    def start(self, states: int) -> Floats:
+        """Particles (S, N, D) for states that have none yet."""
+        return spread_particles(self.support, states, self.particles, self.dimension)
+
+    def step_size(self, drift: Floats, temperature: float) -> Floats:
+        """Step size (S,) for a drift (S, N, D)."""
+        steepest = np.abs(drift).max(axis=(1, 2))
+        largest = (self.noise_fraction * self.half_width) ** 2 / (2 * temperature)
+        with np.errstate(divide="ignore"):
+            bounded = self.drift_fraction * self.half_width / steepest
+        return np.minimum(largest, bounded).astype(drift.dtype)
+
+    def move(
+        self, critic: Any, states: Floats, cloud: Floats, *, temperature: float, step: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """Let the cloud flow, and say what it then is.
+
+        All steps but the last run fused; the last one is taken apart, because its Gaussians are the
+        density of the moved particles.
+
+        Returns
+        -------
+        particles (S, N, D), values Q (S, N), log_density (S, N) of the last-step mixture
+        """
+        eta = self.step_size(critic.action_gradient(states, cloud), temperature)
+        cloud = flow(
+            cloud, critic, states, steps=self.steps - 1, step_size=eta, temperature=temperature,
+            seed=self.seed, step=step * self.steps, support=self.support,
+        )
+        drift = critic.action_gradient(states, cloud)
+        means = cloud + eta[:, None, None] * drift
+        cloud = langevin(
+            cloud, drift, step_size=eta, temperature=temperature,
+            seed=self.seed, step=step * self.steps + self.steps - 1, support=self.support,
+        )
+        std = np.sqrt(2 * eta * np.float32(temperature))
+        density = folded_mixture_log_density(cloud, means, std, self.support)
+        return cloud, critic.value(states, cloud), density
+
+    def best(self, critic: Any, states: Floats, *, refine: int = 5) -> tuple[Floats, Floats]:
+        """The best action (S, D) for each state and its value (S,): a function of the states alone.
+
+        Evenly spread particles, the best few of them moved uphill (temperature 0) with a step that
+        is halved each time.
+        """
+        cloud = self.start(len(states))
+        values = critic.value(states, cloud)
+        few = min(4, self.particles)
+        rows = np.arange(len(states))[:, None]
+        top = np.ascontiguousarray(cloud[rows, np.argsort(-values, axis=1, kind="stable")[:, :few]])
+        _, low, high = self.support.arrays(self.dimension, top.dtype)
+        reach = self.half_width * 2.0 / self.particles ** (1.0 / self.dimension)
+        best, value = top[:, 0], values.max(axis=1)
+        for _ in range(refine):
+            slope = critic.action_gradient(states, top)
+            length = np.sqrt((slope**2).sum(axis=2, keepdims=True)) + np.float32(1e-30)
+            top = np.clip(top + np.float32(reach) * slope / length, low, high)
+            moved = critic.value(states, top)
+            winner = moved.argmax(axis=1)
+            better = moved[rows[:, 0], winner] > value
+            best = np.where(better[:, None], top[rows[:, 0], winner], best)
+            value = np.where(better, moved[rows[:, 0], winner], value)
+            reach /= 2
+        return best, value
+
+    def sample(
+        self, cloud: Floats, values: Floats, log_density: Floats, *,
+        temperature: float, stream: str, step: int,
+    ) -> Floats:
+        """One action (S, D) for each state, drawn from its Gibbs policy by importance."""
+        exponent = values / temperature - log_density
+        weights = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+        uniform = generator(self.seed, stream, step).random(len(cloud))
+        return cloud[np.arange(len(cloud)), choose(weights, uniform)]

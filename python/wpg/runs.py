@@ -1,0 +1,255 @@
+"""Run folders: what a training run writes, how it goes on after a kill.
+
+    config.json        environment, seed and every setting
+    progress.csv       one row per training episode
+    evaluations.csv    env_steps, mean_return, std_return
+    checkpoint/        agent.npz: all that is needed to go on, written when an episode ends
+    result.json        the final evaluation
+    learning.png       return against steps, where matplotlib is installed
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from wpg.agents import WPG
+from wpg.checkpoint import write_checkpoint, write_text
+from wpg.errors import CheckpointError, UsageError
+from wpg.evaluation import Evaluation
+
+__all__ = ["CHECKPOINT", "Run", "evaluate_run", "load_agent", "new_folder", "resume", "train"]
+
+CHECKPOINT = Path("checkpoint") / "agent.npz"
+PROGRESS = ("env_steps", "episode", "return", "length", "temperature", "centers", "wall_seconds")
+EVALUATIONS = ("env_steps", "mean_return", "std_return")
+
+
+def new_folder(env_id: str, seed: int) -> Path:
+    """A folder under runs/ that does not exist yet."""
+    name = f"{env_id.replace('/', '-').replace(':', '-')}-seed{seed}"
+    for n in range(1, 10_000):
+        folder = Path("runs") / (name if n == 1 else f"{name}-{n}")
+        if not folder.exists():
+            return folder
+    raise UsageError("runs/ is full of runs of this kind; give --out")
+
+
+class Run:
+    """One run folder, and the callback that keeps it."""
+
+    def __init__(self, folder: Path, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.folder = folder
+        self.quiet = quiet
+        self.stream = sys.stderr if stream is None else stream
+        self.started = time.monotonic()
+        self.seconds_before = 0.0
+        self.steps_before = 0
+        self._snapshot: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._last_return = math.nan
+        self._last_line = 0.0
+        self._drawn = False
+
+    # The folder
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Make the folder; one that exists already is left alone."""
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise UsageError(
+                f"{self.folder} exists; nothing was written. Choose another --out, or go on with "
+                f"--resume {self.folder}"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make {self.folder}: {error.strerror}") from None
+        write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
+        for name, header in (("progress.csv", PROGRESS), ("evaluations.csv", EVALUATIONS)):
+            write_text(self.folder / name, ",".join(header) + "\n")
+
+    def read_config(self) -> dict[str, Any]:
+        """What config.json says; UsageError if this is no run folder."""
+        path = self.folder / "config.json"
+        try:
+            config = json.loads(path.read_text())
+            if not isinstance(config, dict) or not isinstance(config["settings"], dict):
+                raise ValueError("wants env, seed, total_steps and settings")
+            if not isinstance(config["env"], str) or ":" in config["env"]:
+                raise ValueError("env is not a plain environment id")
+            config["seed"], config["total_steps"] = int(config["seed"]), int(config["total_steps"])
+        except FileNotFoundError:
+            raise UsageError(f"{self.folder} is no run folder: it has no config.json") from None
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise CheckpointError(f"{path} cannot be read: {error!r}") from None
+        return config
+
+    def cut_back(self, env_steps: int) -> None:
+        """Drop the rows that came after a checkpoint: the run will write them again."""
+        for name, header in (("progress.csv", PROGRESS), ("evaluations.csv", EVALUATIONS)):
+            path = self.folder / name
+            kept = [",".join(header)]
+            if path.exists():
+                for row in path.read_text().splitlines()[1:]:
+                    cells = row.split(",")
+                    whole = len(cells) == len(header) and cells[0].isdigit()
+                    if whole and int(cells[0]) <= env_steps:
+                        kept.append(row)
+            write_text(path, "\n".join(kept) + "\n")
+
+    # The callback
+
+    def __call__(self, agent: WPG, event: str, record: dict[str, Any]) -> None:
+        if event == "episode":
+            self._last_return = record["return"]
+            self._append("progress.csv", PROGRESS, {**record, "wall_seconds": self.seconds()})
+            meta, arrays = agent.snapshot()
+            meta["wall_seconds"] = self.seconds()
+            self._snapshot = (meta, arrays)
+            self.save()
+        elif event == "evaluation":
+            self._append("evaluations.csv", EVALUATIONS, record)
+            self.say(f"{record['env_steps']:>8} steps   evaluation {record['mean_return']:.1f}"
+                     f" +- {record['std_return']:.1f}")
+        elif event == "step":
+            self._draw(record)
+
+    def save(self) -> None:
+        """Write the state at the end of the last whole episode."""
+        if self._snapshot is not None:
+            write_checkpoint(self.folder / CHECKPOINT, *self._snapshot)
+            self._snapshot = None
+
+    def finish(self, agent: WPG, total_steps: int, result: Evaluation) -> dict[str, Any]:
+        """The final checkpoint and result.json."""
+        meta, arrays = agent.snapshot()
+        meta["wall_seconds"] = self.seconds()
+        write_checkpoint(self.folder / CHECKPOINT, meta, arrays)
+        content = {
+            "env": agent.env.name,
+            "seed": agent.seed,
+            "env_steps": total_steps,
+            "wall_seconds": self.seconds(),
+            "mean_return": result.mean,
+            "returns": list(result.returns),
+        }
+        write_text(self.folder / "result.json", json.dumps(content, indent=2) + "\n")
+        return content
+
+    def seconds(self) -> float:
+        """Wall time of this run, all its parts together."""
+        return round(self.seconds_before + time.monotonic() - self.started, 3)
+
+    def _append(self, name: str, header: tuple[str, ...], record: dict[str, Any]) -> None:
+        with open(self.folder / name, "a", newline="") as file:
+            csv.writer(file).writerow([_cell(record[key]) for key in header])
+
+    # The terminal
+
+    def say(self, text: str) -> None:
+        if self.quiet:
+            return
+        if self._drawn:
+            print("\r\x1b[K", end="", file=self.stream)
+            self._drawn = False
+        print(text, file=self.stream, flush=True)
+
+    def _draw(self, record: dict[str, Any]) -> None:
+        if self.quiet or not self.stream.isatty():
+            return
+        now = time.monotonic()
+        if now - self._last_line < 0.2:
+            return
+        self._last_line = now
+        done, total = record["env_steps"], record["total_steps"]
+        rate = (done - self.steps_before) / max(now - self.started, 1e-9)
+        left = (total - done) / max(rate, 1e-9)
+        print(
+            f"\r\x1b[K{done:>8}/{total} steps   {rate:6.0f} steps/s   return "
+            f"{self._last_return:.1f}   {left:5.0f} s left",
+            end="", file=self.stream, flush=True,
+        )
+        self._drawn = True
+
+
+def _cell(value: Any) -> str:
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def train(
+    env_id: str,
+    *,
+    seed: int,
+    total_steps: int,
+    folder: Path,
+    settings: dict[str, Any],
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Train from the start in a new folder; returns the content of result.json."""
+    if total_steps < 1:
+        raise UsageError(f"total_steps is {total_steps}; it must be at least 1")
+    agent = WPG(env_id, seed=seed, **settings)
+    run = Run(folder, quiet=quiet)
+    run.create({
+        "env": env_id, "seed": seed, "total_steps": total_steps, "critic": "kernel",
+        "settings": agent.config.as_dict(),
+    })
+    return _go_on(agent, run, total_steps)
+
+
+def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Go on from the last checkpoint of a run to its configured end."""
+    run = Run(folder, quiet=quiet)
+    config = run.read_config()
+    if (folder / "result.json").exists():
+        run.say(f"{folder} is finished already")
+        content: dict[str, Any] = json.loads((folder / "result.json").read_text())
+        return content
+    agent = WPG(config["env"], seed=config["seed"], **config["settings"])
+    if (folder / CHECKPOINT).exists():
+        meta = agent.restore(folder / CHECKPOINT)
+        run.seconds_before = float(meta.get("wall_seconds", 0.0))
+        run.steps_before = agent.env_steps
+    run.cut_back(agent.env_steps)
+    run.say(f"going on with {folder} at step {agent.env_steps}")
+    return _go_on(agent, run, config["total_steps"])
+
+
+def _go_on(agent: WPG, run: Run, total_steps: int) -> dict[str, Any]:
+    try:
+        if agent.env_steps < total_steps:
+            agent.learn(total_steps - agent.env_steps, callback=run)
+        result = agent.evaluate()
+    except KeyboardInterrupt:
+        run.save()
+        run.say(f"stopped; go on with: wpg train --resume {run.folder}")
+        raise
+    content = run.finish(agent, total_steps, result)
+    try:
+        from wpg.plots import plot_learning
+
+        plot_learning([run.folder], run.folder / "learning.png")
+    except ImportError:
+        run.say("no learning.png: pip install 'wpg[plot]' for pictures")
+    return content
+
+
+def load_agent(path: Path) -> WPG:
+    """The agent of a run folder or of a saved file."""
+    if path.is_dir():
+        Run(path).read_config()
+        if not (path / CHECKPOINT).exists():
+            raise UsageError(f"{path} has no checkpoint yet; go on with: wpg train --resume {path}")
+        return WPG.load(path / CHECKPOINT)
+    return WPG.load(path)
+
+
+def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
+    """Evaluate the agent of a run folder or of a saved file."""
+    if episodes < 1:
+        raise UsageError(f"episodes is {episodes}; it must be at least 1")
+    return load_agent(path).evaluate(episodes=episodes, seed=seed)

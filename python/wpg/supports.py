@@ -1,0 +1,131 @@
+"""Where actions live: a box, a torus, or (None) all of R^D."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = ["Box", "Support", "Torus"]
+
+
+def _vector(value: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; it must be a number or a vector of them") from None
+    if array.ndim > 1:
+        raise ValueError(f"{name} has shape {array.shape}; it must be a number or a vector (D,)")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is {value!r}; it must be finite")
+    return array
+
+
+def _broadcast(array: NDArray[np.float64], dimension: int, name: str) -> NDArray[np.float64]:
+    if array.ndim == 1 and array.shape != (dimension,):
+        raise ValueError(f"{name} has {array.shape[0]} coordinates; the particles have {dimension}")
+    return np.broadcast_to(array, (dimension,))
+
+
+class Box:
+    """The box low <= a <= high, and what happens at its walls.
+
+    boundary = "reflect" (default) folds a point that has left back at the wall, as often as needed:
+    fold(x) = low + min(y, 2L - y), y = (x - low) mod 2L, L = high - low. The flow keeps its Gibbs
+    law and its log-Sobolev inequality; linear statistics have an error of the order of the step.
+
+    boundary = "clip" projects onto the box. Its law has atoms on the walls and no entropy, so it is
+    refused at any positive temperature.
+
+    Parameters
+    ----------
+    low, high : scalar or (D,), action units, low < high
+    boundary : "reflect" or "clip"
+
+    Source: theory.md section 8; Bossy, Gobet, Talay 2004.
+    """
+
+    BOUNDARIES = ("reflect", "clip")
+
+    def __init__(self, low: ArrayLike, high: ArrayLike, boundary: str = "reflect") -> None:
+        self.low = _vector(low, "low")
+        self.high = _vector(high, "high")
+        if self.low.ndim == self.high.ndim == 1 and self.low.shape != self.high.shape:
+            raise ValueError(f"low has shape {self.low.shape}, high has {self.high.shape}")
+        if not np.all(self.low < self.high):
+            raise ValueError(f"low is {low!r} and high is {high!r}; low must be below high")
+        if boundary not in self.BOUNDARIES:
+            raise ValueError(
+                f"boundary is {boundary!r}; it must be one of "
+                f"{', '.join(map(repr, self.BOUNDARIES))}"
+            )
+        self.boundary = boundary
+
+    @classmethod
+    def from_space(cls, space: Any, boundary: str = "reflect") -> Box:
+        """The box of a `gymnasium.spaces.Box`, flattened; its bounds must be finite."""
+        low, high = getattr(space, "low", None), getattr(space, "high", None)
+        if low is None or high is None:
+            raise TypeError(f"{space!r} is not a Box space")
+        low, high = np.asarray(low, np.float64).ravel(), np.asarray(high, np.float64).ravel()
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ValueError(
+                f"{space!r} is unbounded; wrap the environment with finite action bounds, for "
+                "instance gymnasium.wrappers.RescaleAction"
+            )
+        return cls(low, high, boundary)
+
+    @property
+    def dimension(self) -> int | None:
+        """D, or None if both bounds are scalars."""
+        shape = np.broadcast_shapes(self.low.shape, self.high.shape)
+        return shape[0] if shape else None
+
+    def arrays(
+        self, dimension: int, dtype: DTypeLike
+    ) -> tuple[str, NDArray[Any], NDArray[Any]]:
+        """(kind, low, high) for the compiled core."""
+        low = np.ascontiguousarray(_broadcast(self.low, dimension, "low"), dtype=dtype)
+        high = np.ascontiguousarray(_broadcast(self.high, dimension, "high"), dtype=dtype)
+        return self.boundary, low, high
+
+    def contains(self, actions: NDArray[Any]) -> bool:
+        """Are all actions (..., D) inside, walls included?"""
+        _, low, high = self.arrays(actions.shape[-1], actions.dtype)
+        return bool(np.all((actions >= low) & (actions <= high)))
+
+    def __repr__(self) -> str:
+        return f"Box({self.low.tolist()}, {self.high.tolist()}, boundary={self.boundary!r})"
+
+
+class Torus:
+    """The torus [0, period)^D: a point that leaves on one side comes back on the other.
+
+    Parameters
+    ----------
+    period : scalar or (D,), action units, positive
+    """
+
+    def __init__(self, period: ArrayLike) -> None:
+        self.period = _vector(period, "period")
+        if not np.all(self.period > 0):
+            raise ValueError(f"period is {period!r}; it must be positive")
+
+    def arrays(
+        self, dimension: int, dtype: DTypeLike
+    ) -> tuple[str, NDArray[Any], NDArray[Any]]:
+        """(kind, low, high) for the compiled core."""
+        high = np.ascontiguousarray(_broadcast(self.period, dimension, "period"), dtype=dtype)
+        return "torus", np.zeros_like(high), high
+
+    def contains(self, actions: NDArray[Any]) -> bool:
+        """Are all actions (..., D) in [0, period)?"""
+        _, low, high = self.arrays(actions.shape[-1], actions.dtype)
+        return bool(np.all((actions >= low) & (actions < high)))
+
+    def __repr__(self) -> str:
+        return f"Torus({self.period.tolist()})"
+
+
+Support = Box | Torus | None

@@ -1,0 +1,123 @@
+"""The Langevin step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg import _core
+from wpg.supports import Support
+
+__all__ = ["langevin", "support_arrays"]
+
+
+def langevin(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    *,
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int = 0,
+    support: Support = None,
+    preconditioner: NDArray[Any] | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """One unadjusted Langevin step of every particle.
+
+        a' = fold( a + step_size * drift + sqrt(2 * step_size * temperature) * xi ),  xi ~ N(0, I)
+
+    with drift = grad_a Q. The noise carries the entropy: as step_size -> 0 the particles of a state
+    are distributed as exp(Q / temperature). Temperature 0 is gradient ascent.
+
+    Parameters
+    ----------
+    particles : (S, N, D) [action], float32 or float64, C-contiguous
+    drift : (S, N, D) [reward / action], the same dtype
+    step_size : number or (S,) [action^2 / reward], >= 0
+    temperature : number or (S,) [reward], >= 0
+    seed, step : name the noise, stream "langevin" (see `wpg.noise`)
+    support : `wpg.supports.Box`, `Torus`, or None for R^D
+    preconditioner : None, or a positive definite M that does not depend on the action: its diagonal
+        (D,), or (D, D), or one for each state (S, D, D). Drift and noise become M drift and
+        M^(1/2) xi.
+    out : (S, N, D), None to allocate; `out=particles` moves in place
+
+    Returns
+    -------
+    (S, N, D) moved particles, `out` if it was given.
+
+    Cost: S N D normals and one pass over three arrays; with a full preconditioner S N D^2.
+    Accuracy: for fixed smooth Q on R^D or a torus linear statistics are off by
+    step_size * Cov(u, phi), u = |grad Q|^2/(4 temperature) + lap Q/2; for Q = -m a^2/2 the variance
+    is temperature/(m (1 - step_size m/2)). The same bits on every instruction set and thread count.
+    Errors: ValueError or TypeError that names the argument; nothing is written then. NaN or infinity
+    in the drift makes that coordinate NaN.
+
+    Source: theory.md sections 2, 4 and 8; Vempala and Wibisono 2019; preconditioning section 9.
+    """
+    cloud = _cloud(particles)
+    return _core.langevin(
+        particles=cloud,
+        drift=drift,
+        step_size=step_size,
+        temperature=temperature,
+        seed=seed,
+        step=step,
+        support=support_arrays(support, cloud),
+        preconditioner=_preconditioner(preconditioner, cloud),
+        out=out,
+    )
+
+
+def _cloud(particles: NDArray[Any]) -> NDArray[Any]:
+    if not isinstance(particles, np.ndarray):
+        raise TypeError(
+            f"particles is {type(particles)}; it must be a NumPy array of float32 or float64"
+        )
+    if particles.ndim != 3:
+        raise ValueError(f"particles has shape {particles.shape}; it must be (S, N, D)")
+    if particles.dtype not in (np.float32, np.float64):
+        raise TypeError(f"particles has dtype {particles.dtype}; it must be float32 or float64")
+    return particles
+
+
+def support_arrays(
+    support: Support, cloud: NDArray[Any]
+) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
+    """(kind, low, high) of a support in the dtype of the cloud, or None for R^D."""
+    if support is None:
+        return None
+    if not hasattr(support, "arrays"):
+        raise TypeError(f"support is {support!r}; it must be wpg.supports.Box, Torus or None")
+    return support.arrays(cloud.shape[2], cloud.dtype)
+
+
+def _preconditioner(
+    matrix: NDArray[Any] | None, cloud: NDArray[Any]
+) -> tuple[str, NDArray[Any], NDArray[Any] | None] | None:
+    if matrix is None:
+        return None
+    if not isinstance(matrix, np.ndarray) or matrix.dtype != cloud.dtype:
+        raise TypeError(f"preconditioner must be a NumPy array of {cloud.dtype}, as the particles")
+    if not np.isfinite(matrix).all():
+        raise ValueError("preconditioner holds NaN or infinity; it must be finite")
+    S, _, D = cloud.shape
+    if matrix.shape in ((D, D), (S, D, D)):
+        if not np.array_equal(matrix, np.swapaxes(matrix, -1, -2)):
+            raise ValueError("preconditioner is not symmetric")
+        try:
+            root = np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            raise ValueError("preconditioner is not positive definite") from None
+        return "full", np.ascontiguousarray(matrix), np.ascontiguousarray(root)
+    if matrix.shape == (D,):
+        if not (matrix > 0).all():
+            raise ValueError("preconditioner holds a number that is not positive")
+        return "diagonal", np.ascontiguousarray(matrix), None
+    raise ValueError(
+        f"preconditioner has shape {matrix.shape}; it must be ({D},), ({D}, {D}) or "
+        f"({S}, {D}, {D})"
+    )
