@@ -70,8 +70,8 @@ class PerStateArgument {
     }
     if (!PyNumber_Check(object.ptr()) || PyComplex_Check(object.ptr())) {
       throw py::type_error(std::string(name) + " is " + std::string(py::str(py::type::of(object))) +
-                           "; it must be a number or an array of shape (" +
-                           std::to_string(states) + ",)");
+                           "; it must be a number or an array of shape (" + std::to_string(states) +
+                           ",)");
     }
     value_ = static_cast<T>(object.cast<double>());
   }

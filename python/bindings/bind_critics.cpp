@@ -57,9 +57,8 @@ py::tuple evaluate(const KernelQ<T>& q, const py::handle& states, const py::hand
   const py::ssize_t S = s.shape(0), D = q.action_size();
   require_shape(s, "states", {S, q.observation_size()});
   if (a.ndim() != 3 || a.shape(0) != S || a.shape(2) != D) {
-    throw py::value_error("particles has shape " +
-                          text_of(Shape(a.shape(), a.shape() + a.ndim())) + "; it must be (" +
-                          std::to_string(S) + ", N, " + std::to_string(D) + ")");
+    throw py::value_error("particles has shape " + text_of(Shape(a.shape(), a.shape() + a.ndim())) +
+                          "; it must be (" + std::to_string(S) + ", N, " + std::to_string(D) + ")");
   }
   const py::ssize_t N = a.shape(1);
   py::object values = py::none(), gradient = py::none();
@@ -198,8 +197,8 @@ void bind_kernel_ridge(py::module_& m) {
             py::ssize_t columns = 1;
             const py::array given =
                 columns_of(coefficients, "coefficients", ridge.centers(), columns);
-            py::array weights = output(
-                py::none(), "weights", Shape(given.shape(), given.shape() + given.ndim()), true);
+            py::array weights = output(py::none(), "weights",
+                                       Shape(given.shape(), given.shape() + given.ndim()), true);
             double* to = mutable_data<double>(weights);
             std::copy_n(data<double>(given), given.size(), to);
             ridge.weights_of_coefficients(to, columns);
@@ -215,45 +214,11 @@ void bind_kernel_ridge(py::module_& m) {
       .def_property_readonly("residual_variance",
                              [](const KernelRidge& ridge) {
                                const auto& variance = ridge.residual_variance();
-                               return py::array_t<double>(
-                                   static_cast<py::ssize_t>(variance.size()), variance.data());
+                               return py::array_t<double>(static_cast<py::ssize_t>(variance.size()),
+                                                          variance.data());
                              })
       .def_property_readonly("count", &KernelRidge::count)
       .def_property_readonly("centers", &KernelRidge::centers);
-}
-
-void bind_kernel_q_grid(py::module_& m) {
-  py::class_<KernelQGrid>(m, "KernelQGrid")
-      .def(py::init([](const py::handle& states, const py::handle& grid,
-                       const py::handle& center_states, const py::handle& center_actions,
-                       const py::handle& state_lengthscale, const py::handle& action_lengthscale) {
-             const py::array x = matrix_of(states, "states", true);
-             const py::array a = matrix_of(grid, "grid", true);
-             const py::array c = matrix_of(center_states, "center_states", true);
-             const py::array b = matrix_of(center_actions, "center_actions", true);
-             const py::ssize_t O = x.shape(1), D = a.shape(1), M = c.shape(0);
-             require_shape(c, "center_states", {M, O});
-             require_shape(b, "center_actions", {M, D});
-             const py::array ls = vector_of(state_lengthscale, "state_lengthscale", true, O);
-             const py::array la = vector_of(action_lengthscale, "action_lengthscale", true, D);
-             py::gil_scoped_release release;
-             return std::make_unique<KernelQGrid>(
-                 data<double>(x), x.shape(0), data<double>(a), a.shape(0), data<double>(c),
-                 data<double>(b), M, O, D, data<double>(ls), data<double>(la));
-           }),
-           py::arg("states"), py::arg("grid"), py::arg("center_states"), py::arg("center_actions"),
-           py::arg("state_lengthscale"), py::arg("action_lengthscale"))
-      .def(
-          "values",
-          [](const KernelQGrid& grid, const py::handle& weights, const py::handle& out) {
-            const py::array w = vector_of(weights, "weights", true, grid.centers());
-            py::array values = output(out, "out", {grid.count(), grid.grid_size()}, true);
-            double* to = mutable_data<double>(values);
-            py::gil_scoped_release release;
-            grid.values(data<double>(w), to);
-            return values;
-          },
-          py::arg("weights"), py::arg("out"));
 }
 
 void bind_soft_backup(py::module_& m) {
@@ -281,7 +246,7 @@ void bind_soft_backup(py::module_& m) {
           "backup",
           [](const SoftBackup& soft, const py::handle& weights, double baseline,
              const py::handle& rewards, const py::handle& continuation,
-             const py::handle& log_weight, double temperature, bool wants_policy_features) {
+             const py::handle& log_weight, double temperature) {
             const Shape shape{soft.states(), soft.actions()};
             const py::array w = vector_of(weights, "weights", true, soft.centers());
             py::array parts[3];
@@ -294,25 +259,17 @@ void bind_soft_backup(py::module_& m) {
             }
             py::array values = output(py::none(), "values", {soft.states()}, true);
             py::array q = output(py::none(), "q", shape, true);
-            py::object features = py::none();
-            double* f = nullptr;
-            if (wants_policy_features) {
-              py::array made =
-                  output(py::none(), "features", {soft.states(), soft.centers()}, true);
-              f = mutable_data<double>(made);
-              features = made;
-            }
             double* v = mutable_data<double>(values);
             double* to = mutable_data<double>(q);
             {
               py::gil_scoped_release release;
-              soft.backup(data<double>(w), baseline, data<double>(parts[0]),
-                          data<double>(parts[1]), data<double>(parts[2]), temperature, v, to, f);
+              soft.backup(data<double>(w), baseline, data<double>(parts[0]), data<double>(parts[1]),
+                          data<double>(parts[2]), temperature, v, to);
             }
-            return py::make_tuple(values, q, features);
+            return py::make_tuple(values, q);
           },
           py::arg("weights"), py::arg("baseline"), py::arg("rewards"), py::arg("continuation"),
-          py::arg("log_weight"), py::arg("temperature"), py::arg("wants_policy_features"));
+          py::arg("log_weight"), py::arg("temperature"));
 }
 
 void bind_kernel_matrix(py::module_& m) {
@@ -325,8 +282,8 @@ void bind_kernel_matrix(py::module_& m) {
         py::array out = output(py::none(), "out", {a.shape(0), c.shape(0)}, true);
         double* to = mutable_data<double>(out);
         py::gil_scoped_release release;
-        gaussian_kernel_matrix(data<double>(a), a.shape(0), data<double>(c), c.shape(0),
-                               a.shape(1), data<double>(l), to);
+        gaussian_kernel_matrix(data<double>(a), a.shape(0), data<double>(c), c.shape(0), a.shape(1),
+                               data<double>(l), to);
         return out;
       },
       py::arg("x"), py::arg("centers"), py::arg("lengthscale"));
@@ -363,7 +320,6 @@ void bind_critics(py::module_& m) {
   bind_kernel_q<float>(m, "KernelQ32");
   bind_kernel_q<double>(m, "KernelQ64");
   bind_kernel_ridge(m);
-  bind_kernel_q_grid(m);
   bind_soft_backup(m);
   bind_kernel_matrix(m);
 }

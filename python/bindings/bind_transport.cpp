@@ -49,8 +49,9 @@ void bind_transport(py::module_& m) {
                                 " dimensions; it must be (S, N, D)");
         }
         const py::array along = array_of(drift, "drift");
-        return (is_double(cloud) ? run_langevin<double> : run_langevin<float>)(
-            cloud, along, step_size, temperature, seed, step, support, preconditioner, out);
+        return (is_double(cloud) ? run_langevin<double>
+                                 : run_langevin<float>)(cloud, along, step_size, temperature, seed,
+                                                        step, support, preconditioner, out);
       },
       py::arg("particles"), py::arg("drift"), py::arg("step_size"), py::arg("temperature"),
       py::arg("seed"), py::arg("step"), py::arg("support"), py::arg("preconditioner"),

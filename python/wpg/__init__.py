@@ -23,7 +23,7 @@ if not _waiting:
     _os.environ["OMP_WAIT_POLICY"] = "passive"
     _os.environ["GOMP_SPINCOUNT"] = "0"
 try:
-    from wpg import _core
+    from wpg import _core  # noqa: F401
 except ImportError as error:  # pragma: no cover
     raise ImportError(
         f"wpg's compiled core is missing ({error}); install the package with "

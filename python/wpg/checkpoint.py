@@ -45,7 +45,7 @@ def write_text(path: Path, text: str) -> None:
 def write_checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
     """Write an agent whole or not at all."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **meta}, allow_nan=False)
-    packed = {_META: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
+    packed: dict[str, Any] = {_META: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
     _replace(path, lambda file: np.savez(file, **packed))
 
 
@@ -57,7 +57,14 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop(_META).tobytes().decode())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        UnicodeDecodeError,
+    ) as error:
         raise CheckpointError(
             f"{path} is no saved agent, or it is damaged ({type(error).__name__}: {error})"
         ) from None

@@ -15,7 +15,8 @@ __all__ = ["main"]
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="wpg", description="Wasserstein policy gradient: particle policies, trained and measured."
+        prog="wpg",
+        description="Wasserstein policy gradient: particle policies, trained and measured.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -29,8 +30,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder (runs/ENV-seedK)")
     train.add_argument("--threads", type=int, metavar="T", help="threads; no result depends on it")
     train.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run; no ENV then")
-    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                       help="change a setting; may be given again")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="change a setting; may be given again",
+    )
     train.add_argument("--quiet", action="store_true", help="print the result line alone")
 
     evaluate = commands.add_parser("evaluate", help="evaluate the agent of a run folder")
@@ -63,13 +70,20 @@ def _train(arguments: argparse.Namespace) -> int:
     from wpg import runs
 
     if arguments.resume is not None:
-        fixed = {"ENV": arguments.env, "--total-steps": arguments.total_steps,
-                 "--seed": arguments.seed, "--temperature": arguments.temperature,
-                 "--out": arguments.out, "--critic": arguments.critic,
-                 "--set": arguments.settings or None}
+        fixed = {
+            "ENV": arguments.env,
+            "--total-steps": arguments.total_steps,
+            "--seed": arguments.seed,
+            "--temperature": arguments.temperature,
+            "--out": arguments.out,
+            "--critic": arguments.critic,
+            "--set": arguments.settings or None,
+        }
         given = [name for name, value in fixed.items() if value is not None]
         if given:
-            raise UsageError(f"--resume takes everything from the run; leave out {', '.join(given)}")
+            raise UsageError(
+                f"--resume takes everything from the run; leave out {', '.join(given)}"
+            )
         folder = arguments.resume
         result = runs.resume(folder, quiet=arguments.quiet)
     else:

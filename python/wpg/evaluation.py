@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,4 +62,3 @@ def evaluate(act: Act, envs: Sequence[ContinuousEnv], *, seed: int = 0) -> Evalu
         running = still
         step += 1
     return Evaluation(tuple(totals), tuple(lengths))
-

@@ -52,15 +52,28 @@ def plot_learning(runs: list[Path], out: Path) -> Path:
         evaluations = _rows(run / "evaluations.csv")
         progress = _rows(run / "progress.csv")
         if len(runs) == 1 and progress:
-            axis.plot(progress["env_steps"], progress["return"], ".", color=GREY, alpha=0.6,
-                      label="training episodes")
+            axis.plot(
+                progress["env_steps"],
+                progress["return"],
+                ".",
+                color=GREY,
+                alpha=0.6,
+                label="training episodes",
+            )
         if evaluations:
             steps, mean, std = (evaluations[k] for k in ("env_steps", "mean_return", "std_return"))
             label = "evaluation" if len(runs) == 1 else f"{config['env']} seed {config['seed']}"
             axis.plot(steps, mean, "o-", color=colour, label=label)
             if len(runs) == 1:
-                axis.fill_between(steps, mean - std, mean + std, color=colour, alpha=0.15,
-                                  label="± 1 standard deviation over episodes", linewidth=0)
+                axis.fill_between(
+                    steps,
+                    mean - std,
+                    mean + std,
+                    color=colour,
+                    alpha=0.15,
+                    label="± 1 standard deviation over episodes",
+                    linewidth=0,
+                )
         threshold = _threshold(config["env"]) if threshold is None else threshold
     if threshold is not None:
         axis.axhline(threshold, color=GREEN, linestyle="--", label="reward threshold")
@@ -101,8 +114,15 @@ def plot_policy(agent: WPG, out: Path, *, states: int = 6) -> Path:
         if D == 1:
             grid = np.linspace(low[0], high[0], 401)
             density = _gibbs(agent, observation, grid[:, None], grid[1] - grid[0])
-            axis.hist(particles[:, 0], bins=40, range=(low[0], high[0]), density=True, color=BLUE,
-                      alpha=0.45, label="particles")
+            axis.hist(
+                particles[:, 0],
+                bins=40,
+                range=(low[0], high[0]),
+                density=True,
+                color=BLUE,
+                alpha=0.45,
+                label="particles",
+            )
             axis.plot(grid, density, color=ORANGE, label="Gibbs density exp(Q/temperature)")
             axis.set_xlabel("action")
             axis.set_ylabel("density")
@@ -111,24 +131,34 @@ def plot_policy(agent: WPG, out: Path, *, states: int = 6) -> Path:
             mesh = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
             density = _gibbs(agent, observation, mesh, (x[1] - x[0]) * (y[1] - y[0]))
             axis.contourf(x, y, density.reshape(81, 81), levels=12, cmap="Oranges")
-            axis.plot(particles[:, 0], particles[:, 1], ".", color=BLUE, markersize=3, alpha=0.6,
-                      label="particles")
+            axis.plot(
+                particles[:, 0],
+                particles[:, 1],
+                ".",
+                color=BLUE,
+                markersize=3,
+                alpha=0.6,
+                label="particles",
+            )
             axis.set_xlabel("action 0")
             axis.set_ylabel("action 1")
         text = ", ".join(f"{v:.2f}" for v in observation[:4])
         axis.set_title(f"s = ({text}{', …' if len(observation) > 4 else ''})", fontsize="small")
-    for axis in axes.ravel()[len(observations):]:
+    for axis in axes.ravel()[len(observations) :]:
         axis.set_visible(False)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(f"{agent.env.name}: policy after {agent.env_steps} steps, temperature "
-                    f"{agent.temperature:.3g}")
+    figure.suptitle(
+        f"{agent.env.name}: policy after {agent.env_steps} steps, temperature "
+        f"{agent.temperature:.3g}"
+    )
     figure.savefig(out)
     return out
 
 
-def _gibbs(agent: WPG, observation: NDArray[np.float32], actions: NDArray[np.float64],
-           cell: float) -> NDArray[np.float64]:
+def _gibbs(
+    agent: WPG, observation: NDArray[np.float32], actions: NDArray[np.float64], cell: float
+) -> NDArray[np.float64]:
     q = agent.q_values(observation, actions.astype(np.float32)).astype(np.float64)
     weight = np.exp((q - q.max()) / agent.temperature)
     return weight / (weight.sum() * cell)

@@ -1,14 +1,15 @@
 """Particle policies: from a cloud that flows along a critic to actions, weights and soft values.
 
 After a Langevin step from `a` a particle lies at a draw of N(a + step_size grad Q(a), 2 step_size
-temperature), folded at the walls. The mixture of these Gaussians over the cloud is the exact density
-of "pick a particle, take a step". So the moved particles are a proposal with a known density q, and
+temperature), folded at the walls. The mixture of these Gaussians over the cloud is the exact
+density of "pick a particle, take a step". So the moved particles are a proposal with a known
+density q, and
 
     weights       w_i ~ exp(Q(a_i)/temperature) / q(a_i)             draws from the Gibbs policy
     soft value    V = temperature log (1/N) sum_i exp(Q(a_i)/temperature) / q(a_i)
 
 are consistent as N grows, with the modes in their right proportion however badly the chain mixes
-between them. Source: theory.md sections 1 and 7.1 (last-step mixture), 8 (folded density).
+between them. Source: importance sampling with a mixture proposal, Owen and Zhou 2000.
 """
 
 from __future__ import annotations
@@ -49,17 +50,14 @@ def spread_particles(support: Box, states: int, particles: int, dimension: int) 
     return np.tile(cloud, (states, 1, 1))
 
 
-def folded_mixture_log_density(
-    points: Floats, means: Floats, std: Floats, support: Box
-) -> Floats:
-    """Log-density (S, K) at `points` (S, K, D) of the mixture of Gaussians at `means` (S, N, D) with
+def folded_mixture_log_density(points: Floats, means: Floats, std: Floats, support: Box) -> Floats:
+    """Log-density (S, K) at `points` (S, K, D) of a mixture of Gaussians at `means` (S, N, D) with
     standard deviations `std` (S,), folded at the walls of a box [1/action^D].
 
         q(a) = (1/N) sum_j prod_d sum_images N(image(a_d); m_jd, std^2)
 
     Images: the point itself and its mirror images at both walls, which is exact to rounding for
     std below a quarter of the box; means beyond a wall are folded first. Cost S K N D.
-    Source: theory.md section 8.
     """
     D = points.shape[-1]
     _, low, high = support.arrays(D, points.dtype)
@@ -166,14 +164,26 @@ class ParticlePolicy:
         """
         eta = self.step_size(critic.action_gradient(states, cloud), temperature)
         cloud = flow(
-            cloud, critic, states, steps=self.steps - 1, step_size=eta, temperature=temperature,
-            seed=self.seed, step=step * self.steps, support=self.support,
+            cloud,
+            critic,
+            states,
+            steps=self.steps - 1,
+            step_size=eta,
+            temperature=temperature,
+            seed=self.seed,
+            step=step * self.steps,
+            support=self.support,
         )
         drift = critic.action_gradient(states, cloud)
         means = cloud + eta[:, None, None] * drift
         cloud = langevin(
-            cloud, drift, step_size=eta, temperature=temperature,
-            seed=self.seed, step=step * self.steps + self.steps - 1, support=self.support,
+            cloud,
+            drift,
+            step_size=eta,
+            temperature=temperature,
+            seed=self.seed,
+            step=step * self.steps + self.steps - 1,
+            support=self.support,
         )
         std = np.sqrt(2 * eta * np.float32(temperature))
         density = folded_mixture_log_density(cloud, means, std, self.support)
@@ -206,8 +216,14 @@ class ParticlePolicy:
         return best, value
 
     def sample(
-        self, cloud: Floats, values: Floats, log_density: Floats, *,
-        temperature: float, stream: str, step: int,
+        self,
+        cloud: Floats,
+        values: Floats,
+        log_density: Floats,
+        *,
+        temperature: float,
+        stream: str,
+        step: int,
     ) -> Floats:
         """One action (S, D) for each state, drawn from its Gibbs policy by importance."""
         exponent = values / temperature - log_density

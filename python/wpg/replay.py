@@ -64,8 +64,9 @@ class Replay:
 
     def arrays(self, size: int | None = None) -> dict[str, NDArray[Any]]:
         """The first `size` rows (default all) of every field, as views."""
-        return {name: rows[: self._size if size is None else size]
-                for name, rows in self._rows.items()}
+        return {
+            name: rows[: self._size if size is None else size] for name, rows in self._rows.items()
+        }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Replay:
@@ -73,6 +74,7 @@ class Replay:
         O, D = arrays["observations"].shape[1], arrays["actions"].shape[1]
         replay = cls(O, D)
         replay._size = len(arrays["rewards"])
-        replay._rows = {name: np.array(arrays[name], dtype=replay._rows[name].dtype)
-                        for name in FIELDS}
+        replay._rows = {
+            name: np.array(arrays[name], dtype=replay._rows[name].dtype) for name in FIELDS
+        }
         return replay

@@ -1,11 +1,11 @@
 """Run folders: what a training run writes, how it goes on after a kill.
 
-    config.json        environment, seed and every setting
-    progress.csv       one row per training episode
-    evaluations.csv    env_steps, mean_return, std_return
-    checkpoint/        agent.npz: all that is needed to go on, written when an episode ends
-    result.json        the final evaluation
-    learning.png       return against steps, where matplotlib is installed
+config.json        environment, seed and every setting
+progress.csv       one row per training episode
+evaluations.csv    env_steps, mean_return, std_return
+checkpoint/        agent.npz: all that is needed to go on, written when an episode ends
+result.json        the final evaluation
+learning.png       return against steps, where matplotlib is installed
 """
 
 from __future__ import annotations
@@ -113,8 +113,10 @@ class Run:
             self.save()
         elif event == "evaluation":
             self._append("evaluations.csv", EVALUATIONS, record)
-            self.say(f"{record['env_steps']:>8} steps   evaluation {record['mean_return']:.1f}"
-                     f" +- {record['std_return']:.1f}")
+            self.say(
+                f"{record['env_steps']:>8} steps   evaluation {record['mean_return']:.1f}"
+                f" +- {record['std_return']:.1f}"
+            )
         elif event == "step":
             self._draw(record)
 
@@ -171,7 +173,9 @@ class Run:
         print(
             f"\r\x1b[K{done:>8}/{total} steps   {rate:6.0f} steps/s   return "
             f"{self._last_return:.1f}   {left:5.0f} s left",
-            end="", file=self.stream, flush=True,
+            end="",
+            file=self.stream,
+            flush=True,
         )
         self._drawn = True
 
@@ -194,10 +198,15 @@ def train(
         raise UsageError(f"total_steps is {total_steps}; it must be at least 1")
     agent = WPG(env_id, seed=seed, **settings)
     run = Run(folder, quiet=quiet)
-    run.create({
-        "env": env_id, "seed": seed, "total_steps": total_steps, "critic": "kernel",
-        "settings": agent.config.as_dict(),
-    })
+    run.create(
+        {
+            "env": env_id,
+            "seed": seed,
+            "total_steps": total_steps,
+            "critic": "kernel",
+            "settings": agent.config.as_dict(),
+        }
+    )
     return _go_on(agent, run, total_steps)
 
 

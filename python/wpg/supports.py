@@ -43,7 +43,7 @@ class Box:
     low, high : scalar or (D,), action units, low < high
     boundary : "reflect" or "clip"
 
-    Source: theory.md section 8; Bossy, Gobet, Talay 2004.
+    Source: symmetrised Euler scheme, Bossy, Gobet, Talay 2004.
     """
 
     BOUNDARIES = ("reflect", "clip")
@@ -82,9 +82,7 @@ class Box:
         shape = np.broadcast_shapes(self.low.shape, self.high.shape)
         return shape[0] if shape else None
 
-    def arrays(
-        self, dimension: int, dtype: DTypeLike
-    ) -> tuple[str, NDArray[Any], NDArray[Any]]:
+    def arrays(self, dimension: int, dtype: DTypeLike) -> tuple[str, NDArray[Any], NDArray[Any]]:
         """(kind, low, high) for the compiled core."""
         low = np.ascontiguousarray(_broadcast(self.low, dimension, "low"), dtype=dtype)
         high = np.ascontiguousarray(_broadcast(self.high, dimension, "high"), dtype=dtype)
@@ -112,9 +110,7 @@ class Torus:
         if not np.all(self.period > 0):
             raise ValueError(f"period is {period!r}; it must be positive")
 
-    def arrays(
-        self, dimension: int, dtype: DTypeLike
-    ) -> tuple[str, NDArray[Any], NDArray[Any]]:
+    def arrays(self, dimension: int, dtype: DTypeLike) -> tuple[str, NDArray[Any], NDArray[Any]]:
         """(kind, low, high) for the compiled core."""
         high = np.ascontiguousarray(_broadcast(self.period, dimension, "period"), dtype=dtype)
         return "torus", np.zeros_like(high), high

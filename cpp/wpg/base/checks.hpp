@@ -38,9 +38,9 @@ void require_non_negative(const PerState<T>& values, std::int64_t states, const 
   const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
-    require(std::isfinite(value) && value >= T(0),
-            std::string(name) + "[" + std::to_string(s) + "] is " + std::to_string(value) +
-                "; it must be finite and not negative");
+    require(std::isfinite(value) && value >= T(0), std::string(name) + "[" + std::to_string(s) +
+                                                       "] is " + std::to_string(value) +
+                                                       "; it must be finite and not negative");
   }
 }
 

@@ -27,10 +27,10 @@
 #endif
 
 /// WPG_CALL(f(args)) returns <isa>::f(args) from the enclosing function.
-#define WPG_CALL(...)                \
-  switch (::wpg::active_isa()) {     \
-    WPG_CASE_AVX512(__VA_ARGS__)     \
-    WPG_CASE_AVX2(__VA_ARGS__)       \
-    default:                         \
-      return base::__VA_ARGS__;      \
+#define WPG_CALL(...)            \
+  switch (::wpg::active_isa()) { \
+    WPG_CASE_AVX512(__VA_ARGS__) \
+    WPG_CASE_AVX2(__VA_ARGS__)   \
+    default:                     \
+      return base::__VA_ARGS__;  \
   }

@@ -12,9 +12,9 @@ void standard_normal_blocks(T* out, const CloudShape& shape, const BlockPlan<T>&
   NormalBlock<T> normals(plan);
   for (std::int64_t i = first_block; i < last_block; ++i) {
     const Block block = plan.block(i);
-    normals.draw({seed, stream, step}, block,
-                 out + (block.first_state * shape.particles + block.first_particle) *
-                           shape.dimension);
+    normals.draw(
+        {seed, stream, step}, block,
+        out + (block.first_state * shape.particles + block.first_particle) * shape.dimension);
   }
 }
 

@@ -1,8 +1,8 @@
 // From random words to standard normals: log, sine and cosine of our own, so that every processor
 // gives the same bits, and the Box-Muller pair. V is a number or a vector of numbers.
 //
-// Polynomials are Chebyshev interpolants computed in 40 digits. A normal draw differs from the exact
-// function of its random words by less than 1e-6 (float) and 4e-15 (double): test_normal.cpp.
+// Polynomials are Chebyshev interpolants computed in 40 digits. A normal draw differs from the
+// exact function of its random words by less than 1e-6 (float) and 4e-15 (double): test_normal.cpp.
 #pragma once
 
 #include <cstdint>

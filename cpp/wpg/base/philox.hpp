@@ -1,10 +1,11 @@
 // Philox4x32-10: a counter-based generator. 128 bits of counter and 64 bits of key give 128 random
 // bits, with no state in between.
 //
-// One round:  (c0, c1, c2, c3) -> (hi(M1 c2) ^ c1 ^ k0,  lo(M1 c2),  hi(M0 c0) ^ c3 ^ k1,  lo(M0 c0))
-// and the key is increased by (W0, W1) before the next one. Ten rounds.
+// One round:  (c0, c1, c2, c3) -> (hi(M1 c2) ^ c1 ^ k0,  lo(M1 c2),  hi(M0 c0) ^ c3 ^ k1,  lo(M0
+// c0)) and the key is increased by (W0, W1) before the next one. Ten rounds.
 //
-// Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", sect. 3.3.
+// Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3",
+// sect. 3.3.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,9 @@ struct PhiloxWords {
 
 inline constexpr int kPhiloxRounds = 10;
 
-/// The keys of all rounds, two for each, in every lane. Made once per call: vectors of them are read
-/// from memory in the loop, where making them again would cost more than the rounds themselves.
+/// The keys of all rounds, two for each, in every lane. Made once per call: vectors of them are
+/// read from memory in the loop, where making them again would cost more than the rounds
+/// themselves.
 template <class L>
 struct PhiloxKeys {
   L word[2 * kPhiloxRounds];

@@ -27,7 +27,7 @@ WPG_FORMULA V clamp(V x, V low, V high) {
 ///
 /// One reflection at each wall is max(x, 2 low - x), then min(x, 2 high - x). Whoever is still not
 /// inside has gone further than a box width: y = |x - low| mod 2L, low + min(y, 2L - y), with
-/// period = 2L. Source: theory.md section 8.
+/// period = 2L. Source: symmetrised Euler scheme, Bossy, Gobet, Talay 2004.
 template <class V>
 WPG_FORMULA V reflect(V x, V low, V high, V period, V inverse_period) {
   const V above = larger(V(low + low - x), x);

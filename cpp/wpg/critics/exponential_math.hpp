@@ -47,4 +47,41 @@ WPG_FORMULA V exponential_of_negative(V x) {
   }
 }
 
+/// 2^x for -125 <= x <= 120 (float), -1000 <= x <= 1000 (double), by the same scheme in base two.
+/// Relative error below 2.6e-7 in float, 4e-16 in double. Below the range: a number below 3e-38.
+template <class V>
+WPG_FORMULA V power_of_two(V x) {
+  using I = signed_of<V>;
+  using T = number_of<V>;
+  if constexpr (sizeof(T) == 4) {
+    constexpr T kRound = 12582912.0f;
+    x = larger(V(all_lanes<V>(-125.0f)), x);
+    const V moved = x + kRound;
+    const V r = x - (moved - kRound);
+    V p = r * 0.001338130254f + 0.009666368515f;
+    p = p * r + 0.05550381014f;
+    p = p * r + 0.2402234904f;
+    p = p * r + 0.6931471806f;
+    p = p * r + 1.0f;
+    return same_bits<V>(I(same_bits<I>(p) + (same_bits<I>(moved) << 23)));
+  } else {
+    constexpr T kRound = 6755399441055744.0;
+    x = larger(V(all_lanes<V>(-1000.0)), x);
+    const V moved = x + kRound;
+    const V r = (x - (moved - kRound)) * 0.69314718055994530942;
+    V p = r * 2.09146793765839351e-9 + 2.5105206373957011116e-8;
+    p = p * r + 2.7557273661348636219e-7;
+    p = p * r + 2.7557255425746434682e-6;
+    p = p * r + 0.000024801587325533363819;
+    p = p * r + 0.00019841269874800491981;
+    p = p * r + 0.0013888888888883752417;
+    p = p * r + 0.008333333333326140884;
+    p = p * r + 0.041666666666669752;
+    p = p * r + 0.16666666666666670986;
+    p = p * r + 0.5;
+    p = p * (r * r) + r + 1.0;
+    return same_bits<V>(I(same_bits<I>(p) + (same_bits<I>(moved) << 52)));
+  }
+}
+
 }  // namespace wpg

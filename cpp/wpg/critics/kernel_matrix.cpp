@@ -20,10 +20,8 @@ void multiply(const double* a, std::int64_t rows, std::int64_t inner, const doub
   WPG_CALL(product(a, rows, inner, inner, b, columns, out))
 }
 void multiply_transposed(const double* a, std::int64_t columns_a, const double* b,
-                         std::int64_t columns_b, std::int64_t rows, std::int64_t ld_a,
-                         double* out) {
-  WPG_CALL(transposed_product(a, columns_a, b, columns_b, rows, ld_a, columns_b, out, columns_b))
-}
+                         std::int64_t columns_b, std::int64_t rows, std::int64_t ld_a, double* out){
+    WPG_CALL(transposed_product(a, columns_a, b, columns_b, rows, ld_a, columns_b, out, columns_b))}
 
 std::vector<double> scaled(const double* rows, std::int64_t count, std::int64_t width,
                            const double* lengthscale) {

@@ -25,13 +25,15 @@ class KernelQ {
   /// values (S, N) and gradient (S, N, D) of Q at `particles` (S, N, D) of `states` (S, O); either
   /// output may be null. `shape` is (S, N, D).
   ///
-  /// The state factor weights[m] k_s is computed once per state and shared by its N particles.
-  /// Centres whose |weights[m]| k_s is below (u / M) sum_m |weights[m]| k_s, u the unit roundoff,
-  /// are skipped: together they change a value by less than u sum_m |weights[m]| k_s.
-  /// Cost: S M (O + 12) + S N M' (2 D + 14), M' the centres that are left; memory of one thread
-  /// M (D + 2), nothing of size N M.
-  /// Error: (M' + 2 x + 16) u sum_m |terms|, x the largest |a - a_m|^2 / (2 lengthscale^2) that
-  /// contributes (at most 87 in float). No bit depends on the number of threads.
+  /// The state factor is computed once per state and shared by its N particles. With
+  /// b_m = |weights[m]| k_s, centres with b_m < (u / M) max_m b_m, u the unit roundoff, are
+  /// skipped: together they change a value by less than u max_m b_m. Cost: S M (O + 4) + S N M' (2
+  /// D + 13), M' the centres that are left; memory of one thread M (D + 3), nothing of size N M.
+  /// Error: (M' + 190) u sum_m |terms| as long as exponents stay below 87 (float). Where all
+  /// actions and centres lie within 2.8 length scales of the middle of the centres, squares are
+  /// expanded, |a - c|^2 = |a|^2 - 2 a.c + |c|^2, which costs (D + 3) 12 u < 190 u for D <= 12;
+  /// elsewhere differences are taken first.
+  /// No bit depends on the number of threads.
   void evaluate(T* values, T* gradient, const T* states, const T* particles,
                 const CloudShape& shape) const;
 
@@ -43,14 +45,24 @@ class KernelQ {
   // `padded()` apart, padded with centres of weight zero.
   std::int64_t padded() const { return padded_; }
   const T* scaled_states() const { return scaled_states_.data(); }
+  /// Scaled, and relative to middle(): (D, padded).
   const T* scaled_actions() const { return scaled_actions_.data(); }
-  const T* weights() const { return weights_.data(); }
+  const T* middle() const { return middle_.data(); }
+  /// log2 |weights[m]|, very negative for 0 and for padding; and +0 or -0 for the sign.
+  const T* log_weights() const { return log_weights_.data(); }
+  const T* signs() const { return signs_.data(); }
+  /// log2(e) |a_m|^2 / 2 of the scaled actions.
+  const T* half_squares() const { return half_squares_.data(); }
+  /// May squares be expanded for points within kNear of the middle?
+  bool centers_near() const { return centers_near_; }
+  static constexpr T kNear = 8;  // square of the distance, in length scales
   const T* inverse_state_lengthscale() const { return inverse_state_lengthscale_.data(); }
   const T* inverse_action_lengthscale() const { return inverse_action_lengthscale_.data(); }
 
  private:
   std::int64_t centers_, observation_size_, action_size_, padded_;
-  std::vector<T> scaled_states_, scaled_actions_, weights_;
+  std::vector<T> scaled_states_, scaled_actions_, middle_, log_weights_, signs_, half_squares_;
+  bool centers_near_ = false;
   std::vector<T> inverse_state_lengthscale_, inverse_action_lengthscale_;
 };
 

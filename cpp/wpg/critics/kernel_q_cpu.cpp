@@ -1,7 +1,5 @@
 #include "wpg/critics/kernel_q_cpu.hpp"
 
-#include <limits>
-
 #include "wpg/base/scratch.hpp"
 #include "wpg/base/simd.hpp"
 #include "wpg/critics/exponential_math.hpp"
@@ -9,9 +7,6 @@
 namespace wpg {
 namespace WPG_ISA {
 namespace {
-
-template <class T>
-constexpr T kUnitRoundoff = sizeof(T) == 4 ? T(5.9604645e-8) : T(1.1102230246251565e-16);
 
 /// Sum of a vector's lanes, always in the same tree.
 template <class T>
@@ -25,99 +20,111 @@ T sum_of_lanes(vector_of<T> v) {
 }
 
 template <class T>
-vector_of<T> magnitude(vector_of<T> v) {
-  return select(v < T(0), vector_of<T>(-v), v);
+constexpr T kHalfLog2E = T(0.72134752044448170368);
+
+/// term with the sign of the weight: signs are +0 or -0.
+template <class V>
+WPG_FORMULA V with_sign(V term, V sign) {
+  using U = unsigned_of<V>;
+  return same_bits<V>(U(same_bits<U>(term) ^ same_bits<U>(sign)));
 }
 
-/// Every particle against every centre of the slice. D is known here for small action dimensions
-/// (kD), so that the inner loop is straight code; kD = 0 reads it at run time.
-template <class T, int kD, bool kGradient>
-void pairs(const KernelQ<T>& q, const StateSlice<T>& slice, T* values, T* gradient,
-           const T* particles, std::int64_t count) {
+/// Every particle against every centre of the slice.
+///
+/// kD: the action dimension where it is small, so that the inner loop is straight code; 0 reads it
+/// at run time. kExpanded: |a - c|^2 = |a|^2 - 2 a.c + |c|^2, whose first term leaves the loop and
+/// whose last one is known beforehand; otherwise differences first.
+template <class T, int kD, bool kGradient, bool kExpanded>
+void pairs(const KernelQ<T>& q, const StateSlice<T>& slice, T* value, T* gradient, const T* point) {
   using V = vector_of<T>;
   constexpr int kMost = kD > 0 ? kD : 1;
   const std::int64_t D = kD > 0 ? kD : q.action_size();
-  const T* inverse = q.inverse_action_lengthscale();
-  Scratch<T> wide_point(kD > 0 ? 0 : D * kLanes<T>), wide_sum(kD > 0 ? 0 : D * kLanes<T>);
-  for (std::int64_t n = 0; n < count; ++n) {
-    const T* a = particles + n * D;
-    V value = V{};
+  constexpr T kLog2E = 2 * kHalfLog2E<T>;
+  Scratch<T> wide_sum(kD > 0 ? 0 : D * kLanes<T>);
+  V fixed_sum[kMost] = {}, fixed_point[kMost];
+  T square_of_point = 0;
+  for (std::int64_t d = 0; d < D; ++d) {
+    square_of_point += point[d] * point[d];
     if constexpr (kD > 0) {
-      V point[kMost], sum[kMost];
-      for (int d = 0; d < kD; ++d) {
-        point[d] = all_lanes<V>(a[d] * inverse[d]);
-        sum[d] = V{};
-      }
-      for (std::int64_t m = 0; m < slice.count; m += kLanes<T>) {
-        V away[kMost];
-        V square = V{};
-        for (int d = 0; d < kD; ++d) {
-          away[d] = load<V>(slice.actions + d * slice.stride + m) - point[d];
-          square = square + away[d] * away[d];
-        }
-        const V term = load<V>(slice.weights + m) *
-                       exponential_of_negative<V>(square * T(-0.5));
-        value = value + term;
-        if constexpr (kGradient) {
-          for (int d = 0; d < kD; ++d) sum[d] = sum[d] + term * away[d];
-        }
-      }
-      if constexpr (kGradient) {
-        for (int d = 0; d < kD; ++d) gradient[n * D + d] = sum_of_lanes<T>(sum[d]) * inverse[d];
+      fixed_point[d] = all_lanes<V>(kExpanded ? kLog2E * point[d] : point[d]);
+    } else {
+      store(&wide_sum[d * kLanes<T>], V{});
+    }
+  }
+  const auto coordinate = [&](std::int64_t d) __attribute__((always_inline)) {
+    if constexpr (kD > 0) return fixed_point[d];
+    return all_lanes<V>(kExpanded ? kLog2E * point[d] : point[d]);
+  };
+  V total = V{};
+  for (std::int64_t m = 0; m < slice.count; m += kLanes<T>) {
+    V exponent = load<V>(slice.exponents + m);
+    if constexpr (kExpanded) {
+      exponent = exponent - load<V>(slice.half_squares + m);
+      for (std::int64_t d = 0; d < D; ++d) {
+        exponent = exponent + coordinate(d) * load<V>(slice.actions + d * slice.stride + m);
       }
     } else {
+      V square = V{};
       for (std::int64_t d = 0; d < D; ++d) {
-        store(&wide_point[d * kLanes<T>], all_lanes<V>(a[d] * inverse[d]));
-        store(&wide_sum[d * kLanes<T>], V{});
+        const V away = load<V>(slice.actions + d * slice.stride + m) - coordinate(d);
+        square = square + away * away;
       }
-      const auto away = [&](std::int64_t d, std::int64_t m) __attribute__((always_inline)) {
-        return load<V>(slice.actions + d * slice.stride + m) -
-               load<V>(&wide_point[d * kLanes<T>]);
-      };
-      for (std::int64_t m = 0; m < slice.count; m += kLanes<T>) {
-        V square = V{};
-        for (std::int64_t d = 0; d < D; ++d) {
-          const V x = away(d, m);
-          square = square + x * x;
-        }
-        const V term = load<V>(slice.weights + m) *
-                       exponential_of_negative<V>(square * T(-0.5));
-        value = value + term;
-        if constexpr (kGradient) {
-          for (std::int64_t d = 0; d < D; ++d) {
-            T* sum = &wide_sum[d * kLanes<T>];
-            store(sum, load<V>(sum) + term * away(d, m));
-          }
-        }
-      }
-      if constexpr (kGradient) {
-        for (std::int64_t d = 0; d < D; ++d) {
-          gradient[n * D + d] = sum_of_lanes<T>(load<V>(&wide_sum[d * kLanes<T>])) * inverse[d];
+      exponent = exponent - square * kHalfLog2E<T>;
+    }
+    const V term = with_sign(power_of_two<V>(exponent), load<V>(slice.signs + m));
+    total = total + term;
+    if constexpr (kGradient) {
+      for (std::int64_t d = 0; d < D; ++d) {
+        V factor = load<V>(slice.actions + d * slice.stride + m);
+        if constexpr (!kExpanded) factor = factor - coordinate(d);
+        if constexpr (kD > 0) {
+          fixed_sum[d] = fixed_sum[d] + term * factor;
+        } else {
+          T* sum = &wide_sum[d * kLanes<T>];
+          store(sum, load<V>(sum) + term * factor);
         }
       }
     }
-    if (values != nullptr) values[n] = sum_of_lanes<T>(value);
+  }
+  const T scale = kExpanded ? power_of_two<T>(-kHalfLog2E<T> * square_of_point) : T(1);
+  const T sum_of_terms = sum_of_lanes<T>(total);
+  if (value != nullptr) *value = sum_of_terms * scale;
+  if constexpr (kGradient) {
+    for (std::int64_t d = 0; d < D; ++d) {
+      V sum;
+      if constexpr (kD > 0) {
+        sum = fixed_sum[d];
+      } else {
+        sum = load<V>(&wide_sum[d * kLanes<T>]);
+      }
+      T slope = sum_of_lanes<T>(sum);
+      if constexpr (kExpanded) slope -= sum_of_terms * point[d];
+      gradient[d] = slope * scale * q.inverse_action_lengthscale()[d];
+    }
   }
 }
 
-template <class T, bool kGradient>
+template <class T, int kD>
 void pairs_of_dimension(const KernelQ<T>& q, const StateSlice<T>& slice, T* values, T* gradient,
                         const T* particles, std::int64_t count) {
-  switch (q.action_size()) {
-    case 1:
-      return pairs<T, 1, kGradient>(q, slice, values, gradient, particles, count);
-    case 2:
-      return pairs<T, 2, kGradient>(q, slice, values, gradient, particles, count);
-    case 3:
-      return pairs<T, 3, kGradient>(q, slice, values, gradient, particles, count);
-    case 4:
-      return pairs<T, 4, kGradient>(q, slice, values, gradient, particles, count);
-    case 6:
-      return pairs<T, 6, kGradient>(q, slice, values, gradient, particles, count);
-    case 8:
-      return pairs<T, 8, kGradient>(q, slice, values, gradient, particles, count);
-    default:
-      return pairs<T, 0, kGradient>(q, slice, values, gradient, particles, count);
+  const std::int64_t D = q.action_size();
+  Scratch<T> point(D);
+  for (std::int64_t n = 0; n < count; ++n) {
+    T square = 0;
+    for (std::int64_t d = 0; d < D; ++d) {
+      point[d] = particles[n * D + d] * q.inverse_action_lengthscale()[d] - q.middle()[d];
+      square += point[d] * point[d];
+    }
+    T* value = values == nullptr ? nullptr : values + n;
+    T* slope = gradient == nullptr ? nullptr : gradient + n * D;
+    const bool expanded = q.centers_near() && square <= KernelQ<T>::kNear;
+    if (gradient != nullptr) {
+      expanded ? pairs<T, kD, true, true>(q, slice, value, slope, point.get())
+               : pairs<T, kD, true, false>(q, slice, value, slope, point.get());
+    } else {
+      expanded ? pairs<T, kD, false, true>(q, slice, value, slope, point.get())
+               : pairs<T, kD, false, false>(q, slice, value, slope, point.get());
+    }
   }
 }
 
@@ -125,15 +132,15 @@ void pairs_of_dimension(const KernelQ<T>& q, const StateSlice<T>& slice, T* valu
 
 template <class T>
 std::int64_t slice_scratch(const KernelQ<T>& q) {
-  return q.padded() * (q.action_size() + 2);
+  return q.padded() * (q.action_size() + 4);
 }
 
 template <class T>
 StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
   using V = vector_of<T>;
-  const std::int64_t padded = q.padded();
-  T* factor = scratch;
-  V total = V{};
+  const std::int64_t padded = q.padded(), D = q.action_size();
+  T* exponents = scratch;
+  V top = load<V>(q.log_weights()) - T(1e6);
   for (std::int64_t m = 0; m < padded; m += kLanes<T>) {
     V square = V{};
     for (std::int64_t o = 0; o < q.observation_size(); ++o) {
@@ -141,47 +148,68 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
                      all_lanes<V>(state[o] * q.inverse_state_lengthscale()[o]);
       square = square + away * away;
     }
-    const V term =
-        load<V>(q.weights() + m) * exponential_of_negative<V>(square * T(-0.5));
-    total = total + magnitude<T>(term);
-    store(factor + m, term);
+    const V exponent = load<V>(q.log_weights() + m) - square * kHalfLog2E<T>;
+    store(exponents + m, exponent);
+    top = larger(top, exponent);
   }
-  const T cut = sum_of_lanes<T>(total) * (kUnitRoundoff<T> / static_cast<T>(q.centers()));
+  T lane[kLanes<T>];
+  store(lane, top);
+  T highest = lane[0];
+  for (int i = 1; i < kLanes<T>; ++i) highest = larger(highest, lane[i]);
+  T centers = 1, bits = 0;  // log2 of the number of centres, rounded up
+  while (centers < static_cast<T>(q.centers())) {
+    centers *= 2;
+    bits += 1;
+  }
+  const T cut = highest - bits - (sizeof(T) == 4 ? 24 : 53);
 
-  // Centres that matter, in their order. `!(x <= cut)` keeps NaN, which must reach the caller.
-  T* kept_weights = scratch + padded;
-  T* kept_actions = scratch + 2 * padded;
+  // Centres that matter, in their order. `!(x < cut)` keeps NaN, which must reach the caller.
   std::int64_t kept = 0;
-  for (std::int64_t m = 0; m < padded; ++m) {
-    const T size = factor[m] < 0 ? -factor[m] : factor[m];
-    kept += !(size <= cut) ? 1 : 0;
+  for (std::int64_t m = 0; m < padded; ++m) kept += !(exponents[m] < cut) ? 1 : 0;
+  if (kept * 4 > padded * 3) {
+    return {exponents, q.signs(), q.scaled_actions(), q.half_squares(), padded, padded};
   }
-  if (kept * 4 > padded * 3) return {factor, q.scaled_actions(), padded, padded};
-
+  T* kept_exponents = scratch + padded;
+  T* kept_signs = scratch + 2 * padded;
+  T* kept_squares = scratch + 3 * padded;
+  T* kept_actions = scratch + 4 * padded;
   std::int64_t at = 0;
   for (std::int64_t m = 0; m < q.centers(); ++m) {
-    const T size = factor[m] < 0 ? -factor[m] : factor[m];
-    if (size <= cut) continue;
-    kept_weights[at] = factor[m];
-    for (std::int64_t d = 0; d < q.action_size(); ++d) {
+    if (exponents[m] < cut) continue;
+    kept_exponents[at] = exponents[m];
+    kept_signs[at] = q.signs()[m];
+    kept_squares[at] = q.half_squares()[m];
+    for (std::int64_t d = 0; d < D; ++d) {
       kept_actions[d * padded + at] = q.scaled_actions()[d * padded + m];
     }
     ++at;
   }
   for (; at % kLanes<T> != 0; ++at) {
-    kept_weights[at] = 0;
-    for (std::int64_t d = 0; d < q.action_size(); ++d) kept_actions[d * padded + at] = 0;
+    kept_exponents[at] = T(-100000);
+    kept_signs[at] = kept_squares[at] = 0;
+    for (std::int64_t d = 0; d < D; ++d) kept_actions[d * padded + at] = 0;
   }
-  return {kept_weights, kept_actions, padded, at};
+  return {kept_exponents, kept_signs, kept_actions, kept_squares, padded, at};
 }
 
 template <class T>
 void evaluate_particles(const KernelQ<T>& q, const StateSlice<T>& slice, T* values, T* gradient,
                         const T* particles, std::int64_t count) {
-  if (gradient != nullptr) {
-    pairs_of_dimension<T, true>(q, slice, values, gradient, particles, count);
-  } else {
-    pairs_of_dimension<T, false>(q, slice, values, gradient, particles, count);
+  switch (q.action_size()) {
+    case 1:
+      return pairs_of_dimension<T, 1>(q, slice, values, gradient, particles, count);
+    case 2:
+      return pairs_of_dimension<T, 2>(q, slice, values, gradient, particles, count);
+    case 3:
+      return pairs_of_dimension<T, 3>(q, slice, values, gradient, particles, count);
+    case 4:
+      return pairs_of_dimension<T, 4>(q, slice, values, gradient, particles, count);
+    case 6:
+      return pairs_of_dimension<T, 6>(q, slice, values, gradient, particles, count);
+    case 8:
+      return pairs_of_dimension<T, 8>(q, slice, values, gradient, particles, count);
+    default:
+      return pairs_of_dimension<T, 0>(q, slice, values, gradient, particles, count);
   }
 }
 
@@ -191,20 +219,19 @@ void evaluate_states(const KernelQ<T>& q, T* values, T* gradient, const T* state
                      std::int64_t last_state) {
   Scratch<T> scratch(slice_scratch(q));
   for (std::int64_t s = first_state; s < last_state; ++s) {
-    const StateSlice<T> slice =
-        slice_state(q, states + s * q.observation_size(), scratch.get());
+    const StateSlice<T> slice = slice_state(q, states + s * q.observation_size(), scratch.get());
     evaluate_particles(q, slice, values == nullptr ? nullptr : values + s * shape.particles,
                        gradient == nullptr ? nullptr : gradient + s * shape.per_state(),
                        particles + s * shape.per_state(), shape.particles);
   }
 }
 
-#define WPG_INSTANTIATE(T)                                                                      \
-  template std::int64_t slice_scratch<T>(const KernelQ<T>&);                                    \
-  template StateSlice<T> slice_state<T>(const KernelQ<T>&, const T*, T*);                       \
+#define WPG_INSTANTIATE(T)                                                                       \
+  template std::int64_t slice_scratch<T>(const KernelQ<T>&);                                     \
+  template StateSlice<T> slice_state<T>(const KernelQ<T>&, const T*, T*);                        \
   template void evaluate_particles<T>(const KernelQ<T>&, const StateSlice<T>&, T*, T*, const T*, \
-                                      std::int64_t);                                            \
-  template void evaluate_states<T>(const KernelQ<T>&, T*, T*, const T*, const T*,               \
+                                      std::int64_t);                                             \
+  template void evaluate_states<T>(const KernelQ<T>&, T*, T*, const T*, const T*,                \
                                    const CloudShape&, std::int64_t, std::int64_t);
 WPG_INSTANTIATE(float)
 WPG_INSTANTIATE(double)

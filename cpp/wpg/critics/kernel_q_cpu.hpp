@@ -6,29 +6,31 @@
 
 namespace wpg {
 
-/// What one state needs of a KernelQ: the centres that matter there and their weights.
+/// What one state needs of a KernelQ: the centres that matter there.
 template <class T>
 struct StateSlice {
-  const T* weights;     // (count), the state factor included
-  const T* actions;     // (D, stride), scaled
-  std::int64_t stride;  // elements from one coordinate to the next
-  std::int64_t count;   // a multiple of the vector width
+  const T* exponents;     // (count) log2 of |weight| times the state factor
+  const T* signs;         // (count) +0 or -0
+  const T* actions;       // (D, stride), scaled, relative to the middle
+  const T* half_squares;  // (count)
+  std::int64_t stride;    // elements from one coordinate to the next
+  std::int64_t count;     // a multiple of the vector width
 };
 
-#define WPG_DECLARE(isa)                                                                      \
-  namespace isa {                                                                             \
-  /* Elements of T that slice_state wants as scratch. */                                      \
-  template <class T>                                                                          \
-  std::int64_t slice_scratch(const KernelQ<T>& q);                                            \
-  template <class T>                                                                          \
-  StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch);                 \
-  template <class T>                                                                          \
-  void evaluate_particles(const KernelQ<T>& q, const StateSlice<T>& slice, T* values,         \
-                          T* gradient, const T* particles, std::int64_t count);               \
-  template <class T>                                                                          \
-  void evaluate_states(const KernelQ<T>& q, T* values, T* gradient, const T* states,          \
-                       const T* particles, const CloudShape& shape, std::int64_t first_state, \
-                       std::int64_t last_state);                                              \
+#define WPG_DECLARE(isa)                                                                           \
+  namespace isa {                                                                                  \
+  /* Elements of T that slice_state wants as scratch. */                                           \
+  template <class T>                                                                               \
+  std::int64_t slice_scratch(const KernelQ<T>& q);                                                 \
+  template <class T>                                                                               \
+  StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch);                      \
+  template <class T>                                                                               \
+  void evaluate_particles(const KernelQ<T>& q, const StateSlice<T>& slice, T* values, T* gradient, \
+                          const T* particles, std::int64_t count);                                 \
+  template <class T>                                                                               \
+  void evaluate_states(const KernelQ<T>& q, T* values, T* gradient, const T* states,               \
+                       const T* particles, const CloudShape& shape, std::int64_t first_state,      \
+                       std::int64_t last_state);                                                   \
   }
 WPG_FOR_EACH_ISA(WPG_DECLARE)
 #undef WPG_DECLARE

@@ -2,8 +2,8 @@
 
 #include <cmath>
 #include <cstring>
-#include <utility>
 #include <string>
+#include <utility>
 
 #include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
@@ -42,17 +42,19 @@ void product(const double* a, std::int64_t rows, std::int64_t inner, std::int64_
              const double* b, std::int64_t columns, double* out) {
   WPG_CALL(product(a, rows, inner, ld_a, b, columns, out))
 }
-double dot(const double* a, const double* b, std::int64_t count) { WPG_CALL(dot(a, b, count)) }
+double dot(const double* a, const double* b, std::int64_t count){WPG_CALL(dot(a, b, count))}
 
-std::int64_t tiles_of(std::int64_t count, std::int64_t tile) { return (count + tile - 1) / tile; }
+std::int64_t tiles_of(std::int64_t count, std::int64_t tile) {
+  return (count + tile - 1) / tile;
+}
 
 std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 void require_positive(const double* values, std::int64_t count, const char* name) {
   for (std::int64_t i = 0; i < count; ++i) {
-    require(std::isfinite(values[i]) && values[i] > 0,
-            std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
-                "; it must be finite and positive");
+    require(std::isfinite(values[i]) && values[i] > 0, std::string(name) + "[" + std::to_string(i) +
+                                                           "] is " + std::to_string(values[i]) +
+                                                           "; it must be finite and positive");
   }
 }
 
@@ -104,10 +106,9 @@ void KernelRidge::reserve(std::int64_t centers) {
 
 void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
   for (std::int64_t j = 0; j < count; ++j) {
-    require(rows[j] >= 0 && rows[j] < count_, "centers[" + std::to_string(j) + "] is " +
-                                                  std::to_string(rows[j]) +
-                                                  "; rows run from 0 to " +
-                                                  std::to_string(count_ - 1));
+    require(rows[j] >= 0 && rows[j] < count_,
+            "centers[" + std::to_string(j) + "] is " + std::to_string(rows[j]) +
+                "; rows run from 0 to " + std::to_string(count_ - 1));
   }
   if (count == 0) return;
   factored_ = false;
@@ -165,14 +166,13 @@ void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
                    const std::int64_t begin = first * kRows;
                    const std::int64_t end = std::min(count_, last * kRows);
                    gaussian_matrix(points_.data() + begin * width, end - begin,
-                                   points_.data() + worst * width, 1, width,
-                                   column.data() + begin, 1);
+                                   points_.data() + worst * width, 1, width, column.data() + begin,
+                                   1);
                    for (std::int64_t i = begin; i < end; ++i) {
                      if (i == worst) continue;  // the pivot's row is read by every other one
                      double* row = features_.data() + i * stride_;
                      row[m] = (column[as_size(i)] - dot(row, pivot, m)) * scale;
-                     residual_[as_size(i)] =
-                         std::max(0.0, residual_[as_size(i)] - row[m] * row[m]);
+                     residual_[as_size(i)] = std::max(0.0, residual_[as_size(i)] - row[m] * row[m]);
                    }
                  });
     features_[as_size(worst * stride_ + m)] = 1.0 / scale;
@@ -228,7 +228,8 @@ void KernelRidge::solve(const double* targets, std::int64_t columns, double* wei
   });
   for (std::int64_t e = 0; e < M * columns; ++e) {
     double sum = 0;
-    for (std::int64_t tile = 0; tile < tiles; ++tile) sum += partial[as_size(tile * M * columns + e)];
+    for (std::int64_t tile = 0; tile < tiles; ++tile)
+      sum += partial[as_size(tile * M * columns + e)];
     weights[e] = sum;
   }
   solve_lower(normal_factor_.data(), M, weights, columns);
@@ -268,62 +269,6 @@ void KernelRidge::features(double* out) const {
 
 void KernelRidge::weights_of_coefficients(double* coefficients, std::int64_t columns) const {
   solve_lower_transposed(factor_of_centers_.data(), centers(), coefficients, columns);
-}
-
-KernelQGrid::KernelQGrid(const double* states, std::int64_t count, const double* grid,
-                         std::int64_t grid_size, const double* center_states,
-                         const double* center_actions, std::int64_t centers,
-                         std::int64_t observation_size, std::int64_t action_size,
-                         const double* state_lengthscale, const double* action_lengthscale)
-    : count_(count), grid_size_(grid_size), centers_(centers) {
-  require(count >= 1 && grid_size >= 1 && centers >= 1 && observation_size >= 1 && action_size >= 1,
-          "a grid needs at least one state, one action and one centre");
-  require_positive(state_lengthscale, observation_size, "state_lengthscale");
-  require_positive(action_lengthscale, action_size, "action_lengthscale");
-  const auto scaled = [](const double* rows, std::int64_t n, std::int64_t width,
-                         const double* lengthscale) {
-    std::vector<double> out(as_size(n * width));
-    for (std::int64_t i = 0; i < n; ++i) {
-      for (std::int64_t k = 0; k < width; ++k) {
-        out[as_size(i * width + k)] = rows[i * width + k] / lengthscale[k];
-      }
-    }
-    return out;
-  };
-  const auto x = scaled(states, count, observation_size, state_lengthscale);
-  const auto c = scaled(center_states, centers, observation_size, state_lengthscale);
-  const auto a = scaled(grid, grid_size, action_size, action_lengthscale);
-  const auto b = scaled(center_actions, centers, action_size, action_lengthscale);
-  state_factor_.resize(as_size(count * centers));
-  action_factor_.resize(as_size(centers * grid_size));
-  gaussian_matrix(b.data(), centers, a.data(), grid_size, action_size, action_factor_.data(),
-                  grid_size);
-  parallel_for(tiles_of(count, kRows), kRows * centers * (observation_size + 8),
-               [&](std::int64_t first, std::int64_t last) {
-                 const std::int64_t begin = first * kRows;
-                 const std::int64_t end = std::min(count, last * kRows);
-                 gaussian_matrix(x.data() + begin * observation_size, end - begin, c.data(),
-                                 centers, observation_size, state_factor_.data() + begin * centers,
-                                 centers);
-               });
-}
-
-void KernelQGrid::values(const double* weights, double* values) const {
-  std::vector<double> weighted(action_factor_);
-  for (std::int64_t m = 0; m < centers_; ++m) {
-    for (std::int64_t j = 0; j < grid_size_; ++j) {
-      weighted[as_size(m * grid_size_ + j)] *= weights[m];
-    }
-  }
-  parallel_for(tiles_of(count_, kRows), kRows * centers_ * grid_size_,
-               [&](std::int64_t first, std::int64_t last) {
-                 for (std::int64_t tile = first; tile < last; ++tile) {
-                   const std::int64_t begin = tile * kRows;
-                   product(state_factor_.data() + begin * centers_,
-                           std::min(kRows, count_ - begin), centers_, centers_, weighted.data(),
-                           grid_size_, values + begin * grid_size_);
-                 }
-               });
 }
 
 }  // namespace wpg

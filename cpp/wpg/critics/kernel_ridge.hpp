@@ -56,7 +56,6 @@ class KernelRidge {
   std::int64_t centers() const { return static_cast<std::int64_t>(centers_.size()); }
 
  private:
-
   std::int64_t count_, observation_size_, action_size_;
   std::vector<double> points_;  // (n, O + D) in units of length scales
   std::vector<std::int64_t> centers_;
@@ -68,29 +67,6 @@ class KernelRidge {
   bool factored_ = false;
 
   void reserve(std::int64_t centers);
-};
-
-/// Q on one grid of actions for many states: the state factors of the kernel are kept, so that new
-/// weights cost one matrix product. values (n, A) = K_s (w . K_a). Memory n M + M A, in float64.
-class KernelQGrid {
- public:
-  /// states (n, O), grid (A, D), centres (M, O) and (M, D).
-  KernelQGrid(const double* states, std::int64_t count, const double* grid, std::int64_t grid_size,
-              const double* center_states, const double* center_actions, std::int64_t centers,
-              std::int64_t observation_size, std::int64_t action_size,
-              const double* state_lengthscale, const double* action_lengthscale);
-
-  /// weights (M) -> values (n, A), row-major. Cost 2 n M A.
-  void values(const double* weights, double* values) const;
-
-  std::int64_t count() const { return count_; }
-  std::int64_t grid_size() const { return grid_size_; }
-  std::int64_t centers() const { return centers_; }
-
- private:
-  std::int64_t count_, grid_size_, centers_;
-  std::vector<double> state_factor_;   // (n, M)
-  std::vector<double> action_factor_;  // (M, A)
 };
 
 }  // namespace wpg

@@ -10,14 +10,12 @@
 namespace wpg {
 namespace {
 
-float dot_float(const float* a, const float* b, std::int64_t count) {
-  WPG_CALL(dot_float(a, b, count))
-}
-void add_scaled(float* out, const float* x, float scale, std::int64_t count) {
-  WPG_CALL(add_scaled(out, x, scale, count))
-}
+float dot_float(const float* a, const float* b,
+                std::int64_t count){WPG_CALL(dot_float(a, b, count))}
 
-std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
+std::size_t as_size(std::int64_t n) {
+  return static_cast<std::size_t>(n);
+}
 
 }  // namespace
 
@@ -56,14 +54,12 @@ SoftBackup::SoftBackup(const double* next_states, std::int64_t states, std::int6
 
 void SoftBackup::backup(const double* weights, double baseline, const double* rewards,
                         const double* continuation, const double* log_weight, double temperature,
-                        double* values, double* q, double* policy_features) const {
+                        double* values, double* q) const {
   require(std::isfinite(temperature) && temperature > 0,
           "temperature is " + std::to_string(temperature) + "; it must be finite and positive");
   std::vector<float> w(as_size(stride_), 0.0f);
   for (std::int64_t m = 0; m < centers_; ++m) w[as_size(m)] = static_cast<float>(weights[m]);
-  const std::int64_t work = actions_ * centers_ * (policy_features == nullptr ? 1 : 2);
-  parallel_for(states_, work, [&](std::int64_t first, std::int64_t last) {
-    std::vector<float> features(as_size(stride_));
+  parallel_for(states_, actions_ * centers_, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const std::int64_t row = i * actions_;
       double top = -HUGE_VAL;
@@ -77,16 +73,6 @@ void SoftBackup::backup(const double* weights, double baseline, const double* re
         sum += std::exp(q[j] / temperature + log_weight[j] - top);
       }
       values[i] = temperature * (top + std::log(sum));
-      if (policy_features == nullptr) continue;
-      std::fill(features.begin(), features.end(), 0.0f);
-      for (std::int64_t j = row; j < row + actions_; ++j) {
-        const double pi = std::exp(q[j] / temperature + log_weight[j] - top) / sum;
-        add_scaled(features.data(), kernel_.data() + j * stride_,
-                   static_cast<float>(pi * continuation[j]), stride_);
-      }
-      for (std::int64_t m = 0; m < centers_; ++m) {
-        policy_features[i * centers_ + m] = features[as_size(m)];
-      }
     }
   });
 }

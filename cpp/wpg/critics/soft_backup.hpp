@@ -6,7 +6,8 @@
 //   v_i  = temperature log sum_j exp(q_ij / temperature + log_weight_ij)
 //
 // i runs over P states, j over A actions. The kernel at the next states is computed once, so that a
-// backup for new w is one pass over a (P A, M) matrix in float32. Source: theory.md section 1.
+// backup for new w is one pass over a (P A, M) matrix in float32. Source: Haarnoja et al. 2017, eq.
+// 5-6.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +23,10 @@ class SoftBackup {
              const double* centers, std::int64_t count, std::int64_t observation_size,
              const double* lengthscale, const double* smoothing);
 
-  /// values (P), q (P, A); and, if `policy_features` is not null, the (P, M) matrix
-  /// sum_j pi_ij continuation_ij k(next_ij, c_m), whose product with w evaluates the soft policy pi
-  /// of these q. Cost 2 P A M, twice that with features. No bit depends on the number of threads.
+  /// values (P) and q (P, A). Cost 2 P A M. No bit depends on the number of threads.
   void backup(const double* weights, double baseline, const double* rewards,
               const double* continuation, const double* log_weight, double temperature,
-              double* values, double* q, double* policy_features) const;
+              double* values, double* q) const;
 
   std::int64_t states() const { return states_; }
   std::int64_t actions() const { return actions_; }

@@ -11,7 +11,8 @@ float dot_float(const float* a, const float* b, std::int64_t count) {
   f32v sum[kVectors] = {};
   for (std::int64_t i = 0; i < count; i += 16) {
     for (int v = 0; v < kVectors; ++v) {
-      sum[v] = sum[v] + load<f32v>(a + i + v * kLanes<float>) * load<f32v>(b + i + v * kLanes<float>);
+      sum[v] =
+          sum[v] + load<f32v>(a + i + v * kLanes<float>) * load<f32v>(b + i + v * kLanes<float>);
     }
   }
   float lane[16];
@@ -20,13 +21,6 @@ float dot_float(const float* a, const float* b, std::int64_t count) {
     for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
   }
   return lane[0];
-}
-
-void add_scaled(float* out, const float* x, float scale, std::int64_t count) {
-  const f32v s = all_lanes<f32v>(scale);
-  for (std::int64_t i = 0; i < count; i += kLanes<float>) {
-    store(out + i, load<f32v>(out + i) + s * load<f32v>(x + i));
-  }
 }
 
 }  // namespace WPG_ISA

@@ -7,12 +7,10 @@
 
 namespace wpg {
 
-#define WPG_DECLARE(isa)                                                                        \
-  namespace isa {                                                                               \
-  /* a . b over count numbers, a multiple of 16 */                                              \
-  float dot_float(const float* a, const float* b, std::int64_t count);                          \
-  /* out += scale x */                                                                          \
-  void add_scaled(float* out, const float* x, float scale, std::int64_t count);                 \
+#define WPG_DECLARE(isa)                                               \
+  namespace isa {                                                      \
+  /* a . b over count numbers, a multiple of 16 */                     \
+  float dot_float(const float* a, const float* b, std::int64_t count); \
   }
 WPG_FOR_EACH_ISA(WPG_DECLARE)
 #undef WPG_DECLARE

@@ -28,12 +28,13 @@ void langevin_flow(T* out, const T* particles, const KernelQ<T>& critic, const T
   require_step(parameters.step);
   require_step(parameters.step + static_cast<std::uint64_t>(steps));
   require(shape.dimension == critic.action_size(),
-          "particles have D = " + std::to_string(shape.dimension) + "; the critic has D = " +
-              std::to_string(critic.action_size()));
+          "particles have D = " + std::to_string(shape.dimension) +
+              "; the critic has D = " + std::to_string(critic.action_size()));
   const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
   require_same_or_disjoint(out, bytes, particles, bytes, "particles");
   if (shape.size() == 0) return;
-  const std::int64_t work = critic.centers() * (critic.observation_size() + steps * shape.per_state());
+  const std::int64_t work =
+      critic.centers() * (critic.observation_size() + steps * shape.per_state());
   parallel_for(shape.states, work, [&](std::int64_t first, std::int64_t last) {
     run(out, particles, critic, states, shape, steps, parameters, support, first, last);
   });

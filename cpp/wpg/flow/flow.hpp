@@ -13,8 +13,8 @@ namespace wpg {
 /// asked anew before each. Step l draws the noise of parameters.step + l.
 ///
 /// The same bits as `steps` calls of KernelQ::evaluate and langevin. States run in parallel; the
-/// state factor of the kernel is computed once for all steps; a thread's memory is M (D + 2) + 2 N D.
-/// `out` may be `particles`. Throws std::invalid_argument before anything is written.
+/// state factor of the kernel is computed once for all steps; a thread's memory is M (D + 2) + 2 N
+/// D. `out` may be `particles`. Throws std::invalid_argument before anything is written.
 template <class T>
 void langevin_flow(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
                    const CloudShape& shape, std::int64_t steps,

@@ -7,13 +7,13 @@
 
 namespace wpg {
 
-#define WPG_DECLARE(isa)                                                                       \
-  namespace isa {                                                                              \
-  template <class T>                                                                           \
-  void langevin_flow_states(T* out, const T* particles, const KernelQ<T>& critic,              \
-                            const T* states, const CloudShape& shape, std::int64_t steps,      \
-                            const LangevinParameters<T>& parameters, const Support<T>& support, \
-                            std::int64_t first_state, std::int64_t last_state);                \
+#define WPG_DECLARE(isa)                                                                           \
+  namespace isa {                                                                                  \
+  template <class T>                                                                               \
+  void langevin_flow_states(T* out, const T* particles, const KernelQ<T>& critic, const T* states, \
+                            const CloudShape& shape, std::int64_t steps,                           \
+                            const LangevinParameters<T>& parameters, const Support<T>& support,    \
+                            std::int64_t first_state, std::int64_t last_state);                    \
   }
 WPG_FOR_EACH_ISA(WPG_DECLARE)
 #undef WPG_DECLARE

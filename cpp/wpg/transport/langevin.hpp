@@ -10,14 +10,14 @@ namespace wpg {
 
 /// A positive definite matrix M per state (or one for all, stride 0) that does not depend on the
 /// action: the step becomes a + step_size M drift + sqrt(2 step_size temperature) M^(1/2) xi and
-/// keeps its Gibbs law. Source: theory.md section 9.
+/// keeps its Gibbs law. Source: Girolami, Calderhead 2011.
 template <class T>
 struct Preconditioner {
   enum class Kind { none, diagonal, full };
   Kind kind = Kind::none;
-  const T* matrix = nullptr;   // diagonal: (D); full: (D, D) row-major
-  const T* root = nullptr;     // full: lower Cholesky factor L, M = L L'; unused otherwise
-  std::int64_t stride = 0;     // elements from one state's matrix to the next
+  const T* matrix = nullptr;  // diagonal: (D); full: (D, D) row-major
+  const T* root = nullptr;    // full: lower Cholesky factor L, M = L L'; unused otherwise
+  std::int64_t stride = 0;    // elements from one state's matrix to the next
 };
 
 template <class T>

@@ -92,9 +92,8 @@ class LangevinBlock {
 
   template <class L>
   L fold(L x, std::int64_t e) {
-    const auto at = [e](Scratch<T>& table) __attribute__((always_inline)) {
-      return load<L>(table.get() + e);
-    };
+    const auto at = [e](Scratch<T>& table)
+                        __attribute__((always_inline)) { return load<L>(table.get() + e); };
     switch (kind_) {
       case SupportKind::box_reflect:
         return reflect<L>(x, at(low_), at(high_), at(period_), at(inverse_period_));

@@ -14,8 +14,8 @@ void require_langevin(const CloudShape& shape, const LangevinParameters<T>& para
   require_non_negative(parameters.temperature, shape.states, "temperature");
   require(support.kind == SupportKind::unbounded ||
               static_cast<std::int64_t>(support.low.size()) == shape.dimension,
-          "support has " + std::to_string(support.low.size()) + " coordinates; the particles have " +
-              std::to_string(shape.dimension));
+          "support has " + std::to_string(support.low.size()) +
+              " coordinates; the particles have " + std::to_string(shape.dimension));
   if (support.kind == SupportKind::box_clip) {
     const std::int64_t count =
         parameters.temperature.stride == 0 ? (shape.states > 0 ? 1 : 0) : shape.states;

@@ -2,7 +2,7 @@
 //
 //   a' = fold( a + step_size * drift + sqrt(2 step_size temperature) * xi ),   xi ~ N(0, 1)
 //
-// The noise carries the entropy; nothing else in the step does. Source: theory.md section 2.
+// The noise carries the entropy; nothing else in the step does. Source: arXiv 2605.26078.
 #pragma once
 
 #include "wpg/base/lanes.hpp"

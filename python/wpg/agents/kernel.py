@@ -60,8 +60,7 @@ class KernelConfig:
     grid_points: int = _setting(9, 2, 1000)  # for one action dimension; 5 x 5 for two
     ridge: float = _setting(0.1, 1e-12, 1e12)
     jitter: float = _setting(0.3, 0.0, 1e3)
-    sweeps: int = _setting(20, 1, 10**6)
-    evaluations: int = _setting(5, 0, 10**6)  # cheap sweeps with the policy held, after each
+    sweeps: int = _setting(300, 1, 10**6)  # of value iteration, at most
     tolerance: float = _setting(0.01, 0.0, 1.0)  # residual at which sweeps end, rewards' std
     dynamics_centers: int = _setting(200, 1, 10**5)
 
@@ -86,7 +85,7 @@ class WPG:
 
     Errors: `UsageError` (a ValueError) with one line that says what to do.
 
-    Source: theory.md section 2 for the particle step; the critic is `FittedSoftQ`.
+    Source: the particle step of arXiv 2605.26078; the critic is `FittedSoftQ`.
     """
 
     def __init__(
@@ -98,7 +97,11 @@ class WPG:
     ) -> None:
         if critic != "kernel":
             raise UsageError(f"critic is {critic!r}; it must be 'kernel'")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        if (
+            isinstance(seed, bool)
+            or not isinstance(seed, (int, np.integer))
+            or not 0 <= seed < 2**63
+        ):
             raise UsageError(f"seed is {seed!r}; it must be an int from 0 to 2^63 - 1")
         self.config = settings.from_keywords(KernelConfig, config)
         self.env = make(env)
@@ -112,16 +115,28 @@ class WPG:
         D = self.env.action_size
         self.replay = Replay(self.env.observation_size, D)
         self.policy = ParticlePolicy(
-            self.env.support, D, particles=c.particles, steps=c.langevin_steps,
-            noise_fraction=c.noise_fraction, drift_fraction=c.drift_fraction, seed=self.seed,
+            self.env.support,
+            D,
+            particles=c.particles,
+            steps=c.langevin_steps,
+            noise_fraction=c.noise_fraction,
+            drift_fraction=c.drift_fraction,
+            seed=self.seed,
         )
         _, low, high = self.env.support.arrays(D, np.float64)
         self._low, self._high = low, high
         self.critic = FittedSoftQ(
-            (high - low) / 2, discount=c.discount, state_length=c.state_length,
-            action_length=c.action_length, centers=c.centers, planned_states=c.planned_states,
-            ridge=c.ridge, jitter=c.jitter, sweeps=c.sweeps, evaluations=c.evaluations,
-            tolerance=c.tolerance, dynamics_centers=c.dynamics_centers,
+            (high - low) / 2,
+            discount=c.discount,
+            state_length=c.state_length,
+            action_length=c.action_length,
+            centers=c.centers,
+            planned_states=c.planned_states,
+            ridge=c.ridge,
+            jitter=c.jitter,
+            sweeps=c.sweeps,
+            tolerance=c.tolerance,
+            dynamics_centers=c.dynamics_centers,
         )
         self._evaluation_envs: list[ContinuousEnv] = []
 
@@ -175,20 +190,31 @@ class WPG:
                     tell(self, "fit", {"env_steps": self.env_steps})
                 if c.evaluation_interval and self.env_steps % c.evaluation_interval == 0:
                     outcome = self.evaluate(c.evaluation_episodes)
-                    tell(self, "evaluation", {
-                        "env_steps": self.env_steps, "mean_return": outcome.mean,
-                        "std_return": outcome.std,
-                    })
+                    tell(
+                        self,
+                        "evaluation",
+                        {
+                            "env_steps": self.env_steps,
+                            "mean_return": outcome.mean,
+                            "std_return": outcome.std,
+                        },
+                    )
                 tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
 
             self.episodes += 1
             if over:
-                tell(self, "episode", {
-                    "env_steps": self.env_steps, "episode": self.episodes,
-                    "return": episode_return, "length": length,
-                    "temperature": self.temperature,
-                    "centers": len(self.critic.realist.q) if self.ready else 0,
-                })
+                tell(
+                    self,
+                    "episode",
+                    {
+                        "env_steps": self.env_steps,
+                        "episode": self.episodes,
+                        "return": episode_return,
+                        "length": length,
+                        "temperature": self.temperature,
+                        "centers": len(self.critic.realist.q) if self.ready else 0,
+                    },
+                )
         return self
 
     def _explore(self) -> NDArray[np.float32]:
@@ -200,10 +226,13 @@ class WPG:
     def _act(
         self, observation: NDArray[np.float32], cloud: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """An action from the optimist's Gibbs policy, and the cloud that the next step starts from."""
+        """An action from the optimist's Gibbs policy, and the cloud to start the next step from."""
         cloud, values, density = self.policy.move(
-            self.critic.optimist.q, observation[None], cloud,
-            temperature=self.temperature, step=self.env_steps,
+            self.critic.optimist.q,
+            observation[None],
+            cloud,
+            temperature=self.temperature,
+            step=self.env_steps,
         )
         if not np.isfinite(cloud).all():
             particle = int(np.argwhere(~np.isfinite(cloud))[0, 1])
@@ -212,7 +241,11 @@ class WPG:
                 f"{observation.tolist()}, step {self.env_steps}"
             )
         action = self.policy.sample(
-            cloud, values, density, temperature=self.temperature, stream="behaviour",
+            cloud,
+            values,
+            density,
+            temperature=self.temperature,
+            stream="behaviour",
             step=self.env_steps,
         )[0]
         return action, cloud
@@ -231,13 +264,15 @@ class WPG:
         return n >= max(self.last_refit + c.refit_interval, c.refit_growth * self.last_refit)
 
     def _refit(self) -> None:
-        data = Transitions(**{
-            "states": self.replay.observations.astype(np.float64),
-            "actions": self.replay.actions.astype(np.float64),
-            "rewards": self.replay.rewards.copy(),
-            "next_states": self.replay.next_observations.astype(np.float64),
-            "terminated": self.replay.terminated,
-        })
+        data = Transitions(
+            **{
+                "states": self.replay.observations.astype(np.float64),
+                "actions": self.replay.actions.astype(np.float64),
+                "rewards": self.replay.rewards.copy(),
+                "next_states": self.replay.next_observations.astype(np.float64),
+                "terminated": self.replay.terminated,
+            }
+        )
         c = self.config
         if isinstance(c.temperature, str):
             self.temperature = c.temperature_fraction * max(float(data.rewards.std()), 1e-12)
@@ -255,10 +290,13 @@ class WPG:
         D, P = self.env.action_size, len(planned)
         if D <= 2:
             points = self.config.grid_points if D == 1 else 5
-            axes = [np.linspace(lo, hi, points) for lo, hi in zip(self._low, self._high, strict=True)]
+            axes = [
+                np.linspace(lo, hi, points) for lo, hi in zip(self._low, self._high, strict=True)
+            ]
             grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, D)
             return ActionSet(
-                np.broadcast_to(grid, (P, *grid.shape)), np.full((P, len(grid)), -math.log(len(grid))),
+                np.broadcast_to(grid, (P, *grid.shape)),
+                np.full((P, len(grid)), -math.log(len(grid))),
                 grid,
             )
         cloud = self.policy.start(P)
@@ -266,8 +304,11 @@ class WPG:
         log_density = np.full(cloud.shape[:2], -log_volume)
         if self.ready:
             cloud, _, log_density = self.policy.move(
-                self.critic.realist.q, planned.astype(np.float32), cloud,
-                temperature=self.temperature, step=2**30 + self.refits,
+                self.critic.realist.q,
+                planned.astype(np.float32),
+                cloud,
+                temperature=self.temperature,
+                step=2**30 + self.refits,
             )
         log_weight = -(math.log(cloud.shape[1]) + log_volume + log_density.astype(np.float64))
         return ActionSet(cloud.astype(np.float64), log_weight)
@@ -311,33 +352,49 @@ class WPG:
             actions, _ = self.policy.best(self.critic.realist.q, observations)
         else:
             cloud, values, density = self.policy.move(
-                self.critic.realist.q, observations, self.policy.start(len(observations)),
-                temperature=self.temperature, step=step,
+                self.critic.realist.q,
+                observations,
+                self.policy.start(len(observations)),
+                temperature=self.temperature,
+                step=step,
             )
             if mode == "all":
                 actions = cloud
             elif mode == "sample":
-                actions = self.policy.sample(cloud, values, density, temperature=self.temperature,
-                                             stream="evaluation", step=step)
+                actions = self.policy.sample(
+                    cloud,
+                    values,
+                    density,
+                    temperature=self.temperature,
+                    stream="evaluation",
+                    step=step,
+                )
             else:
                 gaps = np.sqrt(((cloud[:, :, None] - cloud[:, None]) ** 2).sum(axis=3)).sum(axis=2)
                 actions = cloud[np.arange(len(cloud)), gaps.argmin(axis=1)]
         return (actions[0] if single else actions), None
 
     def particles(self, observation: Any, n: int) -> NDArray[np.float32]:
-        """n particles (n, D) of the policy at one observation, resampled from its weighted cloud."""
+        """n particles (n, D) of the policy at one observation, drawn from its weighted cloud."""
         observations, _ = self._observations(observation)
         if n < 1:
             raise UsageError(f"n is {n}; it must be at least 1")
         if not self.ready:
             return self.policy.start(1)[0][np.arange(n) % self.config.particles]
         wide = ParticlePolicy(
-            self.env.support, self.env.action_size, particles=max(n, 2 * self.config.particles),
-            steps=4 * self.config.langevin_steps, noise_fraction=self.config.noise_fraction,
-            drift_fraction=self.config.drift_fraction, seed=self.seed,
+            self.env.support,
+            self.env.action_size,
+            particles=max(n, 2 * self.config.particles),
+            steps=4 * self.config.langevin_steps,
+            noise_fraction=self.config.noise_fraction,
+            drift_fraction=self.config.drift_fraction,
+            seed=self.seed,
         )
         cloud, values, density = wide.move(
-            self.critic.realist.q, observations[:1], wide.start(1), temperature=self.temperature,
+            self.critic.realist.q,
+            observations[:1],
+            wide.start(1),
+            temperature=self.temperature,
             step=0,
         )
         exponent = values / self.temperature - density
@@ -352,8 +409,9 @@ class WPG:
         observations, _ = self._observations(observation)
         cloud = np.ascontiguousarray(actions, dtype=np.float32)
         if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
-            raise UsageError(f"actions has shape {cloud.shape}; it must be "
-                             f"(K, {self.env.action_size})")
+            raise UsageError(
+                f"actions has shape {cloud.shape}; it must be (K, {self.env.action_size})"
+            )
         head = self.critic.realist
         return head.baseline + head.q.value(observations[:1], cloud[None])[0].astype(np.float64)
 
@@ -369,18 +427,19 @@ class WPG:
         return rows[chosen].copy()
 
     def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
-        """Returns of whole episodes with the best action, at evaluation seeds that all runs share."""
+        """Returns of whole episodes with the best action, from starts that all runs share."""
         while len(self._evaluation_envs) < episodes:
             spec = self.env.env.spec
             if spec is None:
                 raise UsageError(
-                    f"{self.env.name} is not registered with Gymnasium, so no second one can be made "
-                    "for evaluation; set evaluation_interval=0 or register it"
+                    f"{self.env.name} is not registered with Gymnasium, so no second one can be "
+                    "made for evaluation; set evaluation_interval=0 or register it"
                 )
             self._evaluation_envs.append(ContinuousEnv(gymnasium.make(spec)))
         return evaluate(
             lambda observations, step: self.predict(observations)[0],
-            self._evaluation_envs[:episodes], seed=seed,
+            self._evaluation_envs[:episodes],
+            seed=seed,
         )
 
     # Saving
@@ -415,21 +474,31 @@ class WPG:
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> dict[str, Any]:
         try:
-            rows = {k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")}
+            rows = {
+                k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")
+            }
             replay = Replay.from_arrays(rows)
             if (replay.observations.shape[1:], replay.actions.shape[1:]) != (
-                self.replay.observations.shape[1:], self.replay.actions.shape[1:]
+                self.replay.observations.shape[1:],
+                self.replay.actions.shape[1:],
             ):
                 raise ValueError("the environment has other observations or actions")
-            counters = {name: int(meta[name])
-                        for name in ("env_steps", "episodes", "refits", "last_refit")}
+            counters = {
+                name: int(meta[name]) for name in ("env_steps", "episodes", "refits", "last_refit")
+            }
             if any(value < 0 for value in counters.values()) or len(replay) > counters["env_steps"]:
                 raise ValueError("its counters contradict each other")
             self.critic.restore(
                 meta["critic"],
-                {k.removeprefix("critic."): v for k, v in arrays.items() if k.startswith("critic.")},
+                {
+                    k.removeprefix("critic."): v
+                    for k, v in arrays.items()
+                    if k.startswith("critic.")
+                },
             )
-            self.temperature = math.nan if meta["temperature"] is None else float(meta["temperature"])
+            self.temperature = (
+                math.nan if meta["temperature"] is None else float(meta["temperature"])
+            )
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
@@ -450,7 +519,9 @@ class WPG:
         if not isinstance(name, str) or not isinstance(config, dict):
             raise CheckpointError(f"{path} cannot be used: it names no environment and settings")
         if env is None and ":" in name:
-            raise CheckpointError(f"{path} wants to import {name.split(':')[0]!r}; give env yourself")
+            raise CheckpointError(
+                f"{path} wants to import {name.split(':')[0]!r}; give env yourself"
+            )
         try:
             agent = cls(name if env is None else env, seed=meta.get("seed", 0), **config)
         except TypeError as error:

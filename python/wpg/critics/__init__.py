@@ -1,5 +1,5 @@
 """Soft Q-functions."""
 
-from wpg.critics.kernel_q import KernelQ, KernelQGrid, KernelRidge
+from wpg.critics.kernel_q import KernelQ, KernelRidge
 
-__all__ = ["KernelQ", "KernelQGrid", "KernelRidge"]
+__all__ = ["KernelQ", "KernelRidge"]

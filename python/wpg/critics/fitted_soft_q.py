@@ -41,7 +41,7 @@ class ActionSet:
 
 @dataclass
 class Head:
-    """One solution: a state value V(s) = baseline + sum_m w_m k_s and the soft Q that it implies."""
+    """One solution: a state value V(s) = baseline + sum_m w_m k_s and the soft Q that follows."""
 
     baseline: float
     weights: Float64
@@ -56,11 +56,11 @@ class FittedSoftQ:
         V(s) = temperature log mean_a exp( q(s, a)/temperature ),
         q(s, a) = r(s, a) + discount (1 - ends(s, a)) E V(s'(s, a))
 
-    is solved at P planned states for V in the span of M state kernels, by modified policy
-    iteration, and q is fitted by the product kernel of KernelQ. Entropy is relative to the uniform
-    law on the box of actions, so that values stay within the reachable range, to which they are
-    clipped. The expectation over next states smooths V's kernel by the model's own leave-one-out
-    error, in closed form.
+    is solved at P planned states for V in the span of M state kernels, by value iteration that
+    starts from the last solution, and q is fitted by the product kernel of KernelQ. Entropy is
+    relative to the uniform law on the box of actions, so that values stay within the reachable
+    range, to which they are clipped. The expectation over next states smooths V's kernel by the
+    model's own leave-one-out error, in closed form.
 
     Two solutions share all matrices. They differ in the baseline that V falls back to where nothing
     has been seen: the *optimist*, max r/(1 - discount), makes the behaviour policy try what it does
@@ -69,14 +69,14 @@ class FittedSoftQ:
     Parameters
     ----------
     support_half_width : (D,) half-widths of the action box
-    discount, temperature_fraction, ... : see `wpg.agents.KernelConfig`
+    discount, state_length, ... : see `wpg.agents.KernelConfig`
 
     Cost of an update: the model's n M^2, then P A (M + M_dynamics), then about 2 P A M a sweep.
     Bias: the mean next state is put into a curved V; the smoothing makes up for additive noise of
     constant spread, and for no other.
 
-    Source: theory.md section 1; modified policy iteration: Puterman and Shin 1978; fitted values
-    with kernels: Ormoneit and Sen 2002; optimism by the prior mean: Brafman and Tennenholtz 2002.
+    Source: soft Bellman equation: Haarnoja et al. 2017, eq. 5-6; fitted values with kernels:
+    Ormoneit and Sen 2002; optimism where nothing was seen: Brafman and Tennenholtz 2002.
     """
 
     def __init__(
@@ -91,7 +91,6 @@ class FittedSoftQ:
         ridge: float,
         jitter: float,
         sweeps: int,
-        evaluations: int,
         tolerance: float,
         dynamics_centers: int,
     ) -> None:
@@ -104,7 +103,6 @@ class FittedSoftQ:
         self.ridge = ridge
         self.jitter = jitter
         self.sweeps = sweeps
-        self.evaluations = evaluations
         self.tolerance = tolerance
         self.dynamics_centers = dynamics_centers
         self.dynamics: KernelDynamics | None = None
@@ -115,8 +113,9 @@ class FittedSoftQ:
 
     # Planning
 
-    def plan_states(self, data: Transitions, rng: np.random.Generator, low: Float64,
-                    high: Float64) -> Float64:
+    def plan_states(
+        self, data: Transitions, rng: np.random.Generator, low: Float64, high: Float64
+    ) -> Float64:
         """Fit the model, and choose where to plan: (P, O), the first rows being the centres.
 
         Candidates are the states seen and as many that the model reaches from them by uniform
@@ -124,8 +123,13 @@ class FittedSoftQ:
         """
         n, O = data.states.shape
         self.dynamics = KernelDynamics(
-            data.states, data.actions, data.rewards, data.next_states, data.terminated,
-            centers=self.dynamics_centers, previous=self.dynamics,
+            data.states,
+            data.actions,
+            data.rewards,
+            data.next_states,
+            data.terminated,
+            centers=self.dynamics_centers,
+            previous=self.dynamics,
         )
         self.unit = spread_of(data.states) * (self.state_length * np.sqrt(O / 3.0))
         start = data.states[rng.integers(n, size=n)]
@@ -144,10 +148,12 @@ class FittedSoftQ:
         self._planned_centers = len(chosen)
         return np.ascontiguousarray(candidates[np.concatenate([chosen, others])])
 
-    def update(self, data: Transitions, planned: Float64, actions: ActionSet,
-               temperature: float) -> None:
+    def update(
+        self, data: Transitions, planned: Float64, actions: ActionSet, temperature: float
+    ) -> None:
         """Solve for both heads at the planned states and the actions given there."""
-        assert self.dynamics is not None and self.unit is not None
+        assert self.dynamics is not None
+        assert self.unit is not None
         P, A, D = actions.actions.shape
         M = self._planned_centers
         after, reward, ends = self.dynamics.predict(
@@ -160,7 +166,10 @@ class FittedSoftQ:
         regression.add_centers(np.arange(M))
         regression.factor(self.ridge)
         backup = _core.SoftBackup(
-            next_states=after, actions=A, centers=planned[:M], lengthscale=self.unit,
+            next_states=after,
+            actions=A,
+            centers=planned[:M],
+            lengthscale=self.unit,
             smoothing=self.dynamics.state_error,
         )
         spread = max(float(data.rewards.std()), 1e-12)
@@ -171,42 +180,28 @@ class FittedSoftQ:
         for index, baseline in enumerate(baselines):
             baseline = float(np.clip(baseline, low, high))
             values = np.full(P, baseline) if start is None else np.clip(start[index], low, high)
-            sweeps = self.sweeps if start is not None else 3 * self.sweeps
-            weights = regression.solve(values - baseline)
-            for _ in range(sweeps):
-                backed_up, q, policy = backup.backup(
-                    weights, baseline, reward, continuation, actions.log_weight, temperature, True
+            for _ in range(self.sweeps):
+                weights = regression.solve(values - baseline)
+                backed_up, q = backup.backup(
+                    weights, baseline, reward, continuation, actions.log_weight, temperature
                 )
                 backed_up = np.clip(backed_up, low, high)
-                change = backed_up - values
+                residual = float(np.abs(backed_up - values).max())
                 values = backed_up
-                residual = float(np.abs(change).max())
                 if residual < self.tolerance * spread:
                     break
-                gain = self._evaluate(policy, change, regression)
-                values = np.clip(values + gain, low, high)
-                weights = regression.solve(values - baseline)
             self.residual = max(self.residual, residual)
             weights = regression.solve(values - baseline)
-            heads.append(Head(baseline, weights, self._fit_q(planned, actions, q - baseline,
-                                                             regression)))
+            heads.append(
+                Head(baseline, weights, self._fit_q(planned, actions, q - baseline, regression))
+            )
         self.heads = heads
         self.center_states = planned[:M].copy()
         self._solved_unit = self.unit
 
-    def _evaluate(self, policy: Float64, change: Float64, regression: KernelRidge) -> Float64:
-        """What further sweeps with the policy held fixed would add, given the last change."""
-        total, step = np.zeros_like(change), change
-        first = np.abs(change).max()
-        for _ in range(self.evaluations):
-            step = _core.matrix_product(policy, regression.solve(step)[:, None])[:, 0]
-            if np.abs(step).max() > 2 * first:  # the projected operator need not contract
-                return np.zeros_like(change)
-            total += step
-        return total
-
-    def _fit_q(self, planned: Float64, actions: ActionSet, q: Float64,
-               regression: KernelRidge) -> KernelQ:
+    def _fit_q(
+        self, planned: Float64, actions: ActionSet, q: Float64, regression: KernelRidge
+    ) -> KernelQ:
         """KernelQ (float32) of q (P, A), which the baseline has been taken from."""
         assert self.unit is not None
         M, (P, A, D) = self._planned_centers, actions.actions.shape
@@ -228,15 +223,19 @@ class FittedSoftQ:
             flat = joint.solve(np.ascontiguousarray(q.reshape(-1)))
             states, acts = (part[joint.center_rows] for part in points)
         return KernelQ(
-            states.astype(np.float32), acts.astype(np.float32), flat.astype(np.float32),
-            state_lengthscale=self.unit, action_lengthscale=length,
+            states.astype(np.float32),
+            acts.astype(np.float32),
+            flat.astype(np.float32),
+            state_lengthscale=self.unit,
+            action_lengthscale=length,
         )
 
     def _regression(self, states: Float64) -> KernelRidge:
         """Kernel ridge regression on states alone."""
         assert self.unit is not None
-        return KernelRidge(states, np.zeros((len(states), 1)), state_lengthscale=self.unit,
-                           action_lengthscale=1.0)
+        return KernelRidge(
+            states, np.zeros((len(states), 1)), state_lengthscale=self.unit, action_lengthscale=1.0
+        )
 
     def _reachable(self, data: Transitions) -> tuple[float, float]:
         """The least and the largest value that rewards like those seen can add up to."""

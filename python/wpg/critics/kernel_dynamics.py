@@ -16,9 +16,12 @@ __all__ = ["KernelDynamics", "spread_of"]
 Float64 = NDArray[np.float64]
 
 # Candidates for the length scale, in standard deviations per coordinate for four coordinates, and
-# for the ridge; leave-one-out error decides for each output.
-LENGTHS = (1.0, 2.0, 4.0)
-RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+# for the ridge. For each output the smoothest one (longest, then stiffest) is taken whose
+# leave-one-out error is within a factor of the least: where data are few, a rougher one that fits
+# as well extrapolates with a confidence that it has not earned.
+LENGTHS = (4.0, 2.0)
+RIDGES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+ERROR_FACTOR = 1.2
 # The linear part's prior standard deviation, against 1 for the kernel part: wide, so that what is
 # linear in the environment is left to it.
 LINEAR_PRIOR = 10.0
@@ -45,9 +48,9 @@ class KernelDynamics:
 
         y(s, a) = c + B (s, a) + sum_m w_m k((s, a) - (s_m, a_m)),   y in {s' - s, r, terminated}
 
-    Nystroem ridge regression, every column with the length scale and ridge that have the least
-    leave-one-out error. Predictions are clipped to the range that was observed: a regression knows
-    nothing beyond it.
+    Nystroem ridge regression, every column with the smoothest length scale and ridge whose
+    leave-one-out error is within 1.2 of the least. Predictions are clipped to the range that was
+    observed: a regression knows nothing beyond it.
 
     Parameters
     ----------
@@ -72,6 +75,8 @@ class KernelDynamics:
         previous: KernelDynamics | None = None,
     ) -> None:
         n, self.O = states.shape
+        self.chosen_at: int
+        self.outputs: list[_Output]
         self.ends = bool(terminated.any())
         everything = np.concatenate([states, next_states[-1:]])
         self.low = np.minimum(everything.min(axis=0), next_states.min(axis=0))
@@ -99,15 +104,17 @@ class KernelDynamics:
             lengths: tuple[float, ...] = tuple(sorted({o.length for o in self.outputs}))
         else:
             self.chosen_at = n
-            self.outputs = [_Output(0.0, 0.0, np.inf) for _ in range(targets.shape[1])]
             lengths = LENGTHS
         self._parts: list[tuple[float, Float64, list[int], Float64, Float64]] = []
         prepared = {}
+        candidates: list[list[_Output]] = [[] for _ in range(targets.shape[1])]
         for length in lengths:
             unit = self.unit * (length * width)
             ridge = KernelRidge(
-                states, actions,
-                state_lengthscale=unit[: self.O], action_lengthscale=unit[self.O :],
+                states,
+                actions,
+                state_lengthscale=unit[: self.O],
+                action_lengthscale=unit[self.O :],
             )
             ridge.add_greedy_centers(centers, 1e-6)
             features = np.concatenate(
@@ -117,47 +124,34 @@ class KernelDynamics:
             moment = _core.matrix_transposed_product(features, standard)
             prepared[length] = (ridge, features, gram, moment)
             if not keep:
-                self._choose(length, features, gram, moment, standard)
+                for j, column in enumerate(
+                    _leave_one_out(length, features, gram, moment, standard)
+                ):
+                    candidates[j] += column
+        if not keep:
+            self.outputs = [_smoothest(column) for column in candidates]
         for length, (ridge, _, gram, moment) in prepared.items():
             mine = [j for j, o in enumerate(self.outputs) if o.length == length]
             if not mine:
                 continue
             coefficients = np.stack(
                 [
-                    np.linalg.solve(
-                        gram + self.outputs[j].ridge * np.eye(len(gram)), moment[:, j]
-                    )
+                    np.linalg.solve(gram + self.outputs[j].ridge * np.eye(len(gram)), moment[:, j])
                     for j in mine
                 ],
                 axis=1,
             )
             m = len(ridge.center_rows)
-            weights = ridge.compiled.weights_of_coefficients(
-                np.ascontiguousarray(coefficients[:m])
+            weights = ridge.compiled.weights_of_coefficients(np.ascontiguousarray(coefficients[:m]))
+            self._parts.append(
+                (
+                    length * width,
+                    inputs[ridge.center_rows],
+                    mine,
+                    weights,
+                    np.ascontiguousarray(LINEAR_PRIOR * coefficients[m:]),
+                )
             )
-            self._parts.append((
-                length * width, inputs[ridge.center_rows], mine, weights,
-                np.ascontiguousarray(LINEAR_PRIOR * coefficients[m:]),
-            ))
-
-    def _choose(
-        self, length: float, features: Float64, gram: Float64, moment: Float64, targets: Float64
-    ) -> None:
-        values, vectors = np.linalg.eigh(gram)
-        values = np.maximum(values, 0.0)
-        rotated = _core.matrix_product(features, np.ascontiguousarray(vectors))
-        projected = vectors.T @ moment
-        squares = rotated * rotated
-        for ridge in RIDGES:
-            shrink = 1.0 / (values + ridge)
-            leverage = squares @ shrink
-            residual = targets - _core.matrix_product(
-                rotated, np.ascontiguousarray(shrink[:, None] * projected)
-            )
-            error = ((residual / np.maximum(1 - leverage, 1e-3)[:, None]) ** 2).mean(axis=0)
-            for j, output in enumerate(self.outputs):
-                if error[j] < 0.98 * output.error:  # a tie goes to the shorter and stiffer
-                    self.outputs[j] = _Output(length, ridge, float(error[j]))
 
     def predict(self, states: Float64, actions: Float64) -> tuple[Float64, Float64, Float64]:
         """Next states (n, O), rewards (n,) and chances of termination (n,)."""
@@ -193,6 +187,34 @@ class KernelDynamics:
         model.chosen_at = int(choices["chosen_at"])
         model.outputs = [_Output(*(float(x) for x in row)) for row in choices["outputs"]]
         return model
+
+
+def _leave_one_out(
+    length: float, features: Float64, gram: Float64, moment: Float64, targets: Float64
+) -> list[list[_Output]]:
+    """For each column of the targets, the mean squared leave-one-out error of every ridge."""
+    values, vectors = np.linalg.eigh(gram)
+    values = np.maximum(values, 0.0)
+    rotated = _core.matrix_product(features, np.ascontiguousarray(vectors))
+    projected = vectors.T @ moment
+    squares = rotated * rotated
+    columns: list[list[_Output]] = [[] for _ in range(targets.shape[1])]
+    for ridge in RIDGES:
+        shrink = 1.0 / (values + ridge)
+        leverage = squares @ shrink
+        residual = targets - _core.matrix_product(
+            rotated, np.ascontiguousarray(shrink[:, None] * projected)
+        )
+        error = ((residual / np.maximum(1 - leverage, 1e-3)[:, None]) ** 2).mean(axis=0)
+        for j, column in enumerate(columns):
+            column.append(_Output(length, ridge, float(error[j])))
+    return columns
+
+
+def _smoothest(candidates: list[_Output]) -> _Output:
+    """The first, in order of falling smoothness, that is nearly as good as the best."""
+    least = min(output.error for output in candidates)
+    return next(output for output in candidates if output.error <= ERROR_FACTOR**2 * least)
 
 
 def _with_one(rows: Float64) -> Float64:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wpg import _core
 
-__all__ = ["KernelQ", "KernelQGrid", "KernelRidge"]
+__all__ = ["KernelQ", "KernelRidge"]
 
 Float64 = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def _lengthscale(value: ArrayLike, size: int, dtype: Any, name: str) -> NDArray[
 class KernelQ:
     """A soft Q-function as a sum of product kernels over centres.
 
-        Q(s, a) = sum_m weights[m] k((s - s_m) / state_lengthscale) k((a - a_m) / action_lengthscale)
+        Q(s, a) = sum_m weights[m] k((s - s_m)/state_lengthscale) k((a - a_m)/action_lengthscale)
         k(x) = exp(-|x|^2 / 2)
 
     Parameters
@@ -44,7 +44,7 @@ class KernelQ:
     x <= 87 the largest exponent that contributes; skipped centres add less than u sum_m |terms|.
     Errors: ValueError or TypeError that names the argument.
 
-    Source: theory.md section 1 for Q's convention (no entropy of the current action).
+    Source: Q holds no entropy of the current action, as in Haarnoja et al. 2018, eq. 2-3.
     """
 
     def __init__(
@@ -162,7 +162,9 @@ class KernelQ:
                 np.array_equal(other.state_lengthscale, first.state_lengthscale)
                 and np.array_equal(other.action_lengthscale, first.action_lengthscale)
             ):
-                raise ValueError("the critics have different length scales; their mean is no KernelQ")
+                raise ValueError(
+                    "the critics have different length scales; their mean is no KernelQ"
+                )
         return cls(
             np.concatenate([q.center_states for q in critics]),
             np.concatenate([q.center_actions for q in critics]),
@@ -314,38 +316,3 @@ class KernelRidge:
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
         )
-
-
-class KernelQGrid:
-    """Q of many states on one grid of actions; new weights cost one matrix product.
-
-    states (n, O), grid (A, D), centres (M, O) and (M, D); float64. `values(weights)` is (n, A), at
-    2 n M A operations. Memory n M.
-    """
-
-    def __init__(
-        self,
-        states: Float64,
-        grid: Float64,
-        center_states: Float64,
-        center_actions: Float64,
-        *,
-        state_lengthscale: ArrayLike,
-        action_lengthscale: ArrayLike,
-    ) -> None:
-        self.compiled = _core.KernelQGrid(
-            states=states,
-            grid=grid,
-            center_states=center_states,
-            center_actions=center_actions,
-            state_lengthscale=_lengthscale(
-                state_lengthscale, states.shape[1], np.float64, "state_lengthscale"
-            ),
-            action_lengthscale=_lengthscale(
-                action_lengthscale, grid.shape[1], np.float64, "action_lengthscale"
-            ),
-        )
-
-    def values(self, weights: Float64, out: Float64 | None = None) -> Float64:
-        """Q (n, A) for weights (M,)."""
-        return self.compiled.values(weights=weights, out=out)

@@ -30,22 +30,23 @@ class ContinuousEnv:
         space = env.action_space
         if not isinstance(space, gymnasium.spaces.Box):
             raise UsageError(
-                f"{self.name} has actions {space}; wpg moves particles in a continuous Box of actions"
+                f"{self.name} has actions {space}; wpg moves particles in a Box of actions"
             )
         try:
             self.support = Box.from_space(space)
         except ValueError as error:
             raise UsageError(f"{self.name}: {error}") from None
         self.action_size = int(np.prod(space.shape))
-        self.observation_size = int(
-            gymnasium.spaces.flatdim(env.observation_space)
-        )
+        self.observation_size = int(gymnasium.spaces.flatdim(env.observation_space))
         spec = env.spec
         self.reward_threshold = spec.reward_threshold if spec is not None else None
 
     def _observe(self, observation: Any) -> Float32:
-        flat = gymnasium.spaces.flatten(self.env.observation_space, observation) \
-            if self._flatten else np.asarray(observation)
+        flat = (
+            gymnasium.spaces.flatten(self.env.observation_space, observation)
+            if self._flatten
+            else np.asarray(observation)
+        )
         return np.ascontiguousarray(flat, dtype=np.float32).ravel()
 
     def reset(self, seed: int) -> Float32:
@@ -66,7 +67,7 @@ class ContinuousEnv:
 
 
 def _observation_space(space: gymnasium.Space[Any], name: str) -> bool:
-    """Must observations of this space be flattened? UsageError if they are no vectors of numbers."""
+    """Must observations of this space be flattened? UsageError if they are no vectors."""
     if isinstance(space, gymnasium.spaces.Box):
         if len(space.shape) > 2 or space.dtype == np.uint8:
             raise UsageError(
@@ -90,9 +91,7 @@ def make(env_or_id: gymnasium.Env[Any, Any] | str) -> ContinuousEnv:
     """The environment of a Gymnasium id, or around an environment that is there already."""
     if not isinstance(env_or_id, str):
         if not isinstance(env_or_id, gymnasium.Env):
-            raise UsageError(
-                f"env is {env_or_id!r}; give a Gymnasium environment or the id of one"
-            )
+            raise UsageError(f"env is {env_or_id!r}; give a Gymnasium environment or the id of one")
         return ContinuousEnv(env_or_id)
     try:
         return ContinuousEnv(gymnasium.make(env_or_id))

@@ -66,13 +66,15 @@ def flow(
     Accuracy: equals `steps` calls of `action_gradient` and `langevin` to the bit.
     Errors: ValueError or TypeError that names the argument; nothing is written then.
 
-    Source: theory.md section 2.
+    Source: arXiv 2605.26078: several particle steps for one evaluation of Q.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"scheme is {scheme!r}; it must be one of {', '.join(map(repr, SCHEMES))}")
     if bandwidth is not None:
-        raise ValueError("bandwidth belongs to schemes with a kernel between particles; "
-                         "scheme 'langevin' has none, leave it None")
+        raise ValueError(
+            "bandwidth belongs to schemes with a kernel between particles; "
+            "scheme 'langevin' has none, leave it None"
+        )
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ValueError(f"steps is {steps!r}; it must be an int that is not negative")
     compiled = getattr(critic, "compiled", None)

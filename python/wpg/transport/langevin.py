@@ -51,12 +51,14 @@ def langevin(
 
     Cost: S N D normals and one pass over three arrays; with a full preconditioner S N D^2.
     Accuracy: for fixed smooth Q on R^D or a torus linear statistics are off by
-    step_size * Cov(u, phi), u = |grad Q|^2/(4 temperature) + lap Q/2; for Q = -m a^2/2 the variance
-    is temperature/(m (1 - step_size m/2)). The same bits on every instruction set and thread count.
-    Errors: ValueError or TypeError that names the argument; nothing is written then. NaN or infinity
-    in the drift makes that coordinate NaN.
+    step_size * Cov(u, phi), u = |grad Q|^2/(4 temperature) + lap Q/2; for Q = -m a^2/2 the
+    variance is temperature/(m (1 - step_size m/2)). The same bits on every instruction set and
+    thread count.
+    Errors: ValueError or TypeError that names the argument; nothing is written then. NaN or
+    infinity in the drift makes that coordinate NaN.
 
-    Source: theory.md sections 2, 4 and 8; Vempala and Wibisono 2019; preconditioning section 9.
+    Source: particle step of Wasserstein policy gradient, arXiv 2605.26078; bias expansion: Talay
+    and Tubaro 1990; fixed preconditioner: Girolami and Calderhead 2011.
     """
     cloud = _cloud(particles)
     return _core.langevin(
@@ -118,6 +120,5 @@ def _preconditioner(
             raise ValueError("preconditioner holds a number that is not positive")
         return "diagonal", np.ascontiguousarray(matrix), None
     raise ValueError(
-        f"preconditioner has shape {matrix.shape}; it must be ({D},), ({D}, {D}) or "
-        f"({S}, {D}, {D})"
+        f"preconditioner has shape {matrix.shape}; it must be ({D},), ({D}, {D}) or ({S}, {D}, {D})"
     )

@@ -1,0 +1,60 @@
+"""Where measurements are written: one JSON file per benchmark, with command, machine and date."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, load and versions: what a figure depends on."""
+    import numpy
+
+    import wpg
+
+    name = platform.processor()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    return {
+        "processor": name,
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 2),
+        "instruction_set": wpg.simd_isa(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "wpg": wpg.__version__,
+    }
+
+
+def write(name: str, figures: dict[str, Any], started: dict[str, Any]) -> Path:
+    """Write bench/results/NAME.json and say so."""
+    RESULTS.mkdir(exist_ok=True)
+    arguments = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    where = Path(sys.argv[0]).resolve()
+    try:
+        arguments[0] = str(where.relative_to(RESULTS.parent.parent))
+    except ValueError:
+        pass
+    content = {
+        "command": "python " + shlex.join(arguments),
+        "date": datetime.date.today().isoformat(),
+        "machine": started,
+        "figures": figures,
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    print(f"-> {path.relative_to(RESULTS.parent.parent)}")
+    return path
