@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -44,10 +45,8 @@ def write(name: str, figures: dict[str, Any], started: dict[str, Any]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     arguments = [Path(sys.argv[0]).name, *sys.argv[1:]]
     where = Path(sys.argv[0]).resolve()
-    try:
+    with contextlib.suppress(ValueError):
         arguments[0] = str(where.relative_to(RESULTS.parent.parent))
-    except ValueError:
-        pass
     content = {
         "command": "python " + shlex.join(arguments),
         "date": datetime.date.today().isoformat(),

@@ -28,8 +28,11 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     """slow / fast, round by round: median and quartiles."""
     each = np.array(slow) / np.array(fast)
     low, median, high = np.percentile(each, [25, 50, 75])
-    return {"median": round(median, 2), "quartile_low": round(low, 2),
-            "quartile_high": round(high, 2)}
+    return {
+        "median": round(median, 2),
+        "quartile_low": round(low, 2),
+        "quartile_high": round(high, 2),
+    }
 
 
 def nanoseconds(seconds: list[float], items: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """KernelQ value and action gradient beside the NumPy matrix form, one thread, in one process.
 
-    python bench/python/bench_kernel_q.py
+python bench/python/bench_kernel_q.py
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import numpy as np
-import record
-from alternate import alternate, nanoseconds, ratio
 
+import record
 import wpg
+from alternate import alternate, nanoseconds, ratio
 
 S, N, M, O, D = 1024, 8, 2048, 4, 6
 
@@ -30,8 +30,9 @@ def main() -> None:
     center_states = rng.standard_normal((M, O), dtype=np.float32)
     center_actions = rng.uniform(-1, 1, (M, D)).astype(np.float32)
     weights = rng.standard_normal(M, dtype=np.float32)
-    critic = wpg.critics.KernelQ(center_states, center_actions, weights, state_lengthscale=1.0,
-                                 action_lengthscale=1.0)
+    critic = wpg.critics.KernelQ(
+        center_states, center_actions, weights, state_lengthscale=1.0, action_lengthscale=1.0
+    )
     values, gradient = np.empty((S, N), np.float32), np.empty((S, N, D), np.float32)
 
     def square_distances(x: np.ndarray, c: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ add_library(wpg_core STATIC
   cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_matrix.cpp
   cpp/wpg/critics/kernel_ridge.cpp
+  cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)

@@ -5,6 +5,7 @@
 #include "wpg/critics/kernel_matrix.hpp"
 #include "wpg/critics/kernel_q.hpp"
 #include "wpg/critics/kernel_ridge.hpp"
+#include "wpg/critics/ridge_path.hpp"
 #include "wpg/critics/soft_backup.hpp"
 
 namespace wpg::bindings {
@@ -300,18 +301,28 @@ void bind_kernel_matrix(py::module_& m) {
       },
       py::arg("a"), py::arg("b"));
   m.def(
-      "matrix_transposed_product",
-      [](const py::handle& left, const py::handle& right) {
-        const py::array a = matrix_of(left, "a", true), b = matrix_of(right, "b", true);
-        require_shape(b, "b", {a.shape(0), b.shape(1)});
-        py::array out = output(py::none(), "out", {a.shape(1), b.shape(1)}, true);
-        double* to = mutable_data<double>(out);
-        py::gil_scoped_release release;
-        matrix_transposed_product(data<double>(a), a.shape(0), a.shape(1), data<double>(b),
-                                  b.shape(1), to);
-        return out;
+      "ridge_path",
+      [](const py::handle& features, const py::handle& targets, const py::handle& ridges,
+         bool wants_errors) {
+        const py::array f = matrix_of(features, "features", true);
+        const py::array y = matrix_of(targets, "targets", true);
+        const py::ssize_t n = f.shape(0), p = f.shape(1), k = y.shape(1);
+        require_shape(y, "targets", {n, k});
+        const py::array penalties = array_of(ridges, "ridges");
+        require_dtype(penalties, "ridges", true);
+        const py::ssize_t r = penalties.size();
+        require_shape(penalties, "ridges", {r});
+        py::array coefficients = output(py::none(), "coefficients", {r, p, k}, true);
+        py::array errors = output(py::none(), "errors", {r, k}, true);
+        double* c = mutable_data<double>(coefficients);
+        double* e = wants_errors ? mutable_data<double>(errors) : nullptr;
+        {
+          py::gil_scoped_release release;
+          ridge_path(data<double>(f), n, p, data<double>(y), k, data<double>(penalties), r, c, e);
+        }
+        return py::make_tuple(coefficients, wants_errors ? py::object(errors) : py::none());
       },
-      py::arg("a"), py::arg("b"));
+      py::arg("features"), py::arg("targets"), py::arg("ridges"), py::arg("wants_errors"));
 }
 
 }  // namespace

@@ -63,8 +63,8 @@ class FittedSoftQ:
     model's own leave-one-out error, in closed form.
 
     Two solutions share all matrices. They differ in the baseline that V falls back to where nothing
-    has been seen: the *optimist*, max r/(1 - discount), makes the behaviour policy try what it does
-    not know; the *realist*, mean r/(1 - discount), is the one to trust.
+    has been seen: the *optimist*, the largest reachable value, makes the behaviour policy try what
+    it does not know; the *realist*, the mean reward over the mean horizon, is the one to trust.
 
     Parameters
     ----------
@@ -173,12 +173,13 @@ class FittedSoftQ:
             smoothing=self.dynamics.state_error,
         )
         spread = max(float(data.rewards.std()), 1e-12)
-        horizon = 1.0 - self.discount
-        baselines = (float(data.rewards.mean()) / horizon, float(data.rewards.max()) / horizon)
+        goes_on = 1.0 - float(data.terminated.mean())
+        mean = float(data.rewards.mean()) / (1.0 - self.discount * goes_on)
+        baselines = (mean, high)
         start = self._values_at(planned)
         heads, self.residual = [], 0.0
         for index, baseline in enumerate(baselines):
-            baseline = float(np.clip(baseline, low, high))
+            baseline = min(max(baseline, low), high)
             values = np.full(P, baseline) if start is None else np.clip(start[index], low, high)
             for _ in range(self.sweeps):
                 weights = regression.solve(values - baseline)
@@ -238,12 +239,19 @@ class FittedSoftQ:
         )
 
     def _reachable(self, data: Transitions) -> tuple[float, float]:
-        """The least and the largest value that rewards like those seen can add up to."""
-        least, most = float(data.rewards.min()), float(data.rewards.max())
-        horizon = 1.0 - self.discount
-        if not data.terminated.any():
-            return least / horizon, most / horizon
-        return min(least, least / horizon), max(most, most / horizon)
+        """The least and the largest value that rewards like those seen can add up to.
+
+        With rewards c on the way and t at a termination, a return that ends after T steps is a mean
+        of c / (1 - discount) and t, with weights 1 - discount^T and discount^T.
+        """
+        ends = []
+        for rewards, horizon in (
+            (data.rewards[~data.terminated], 1.0 - self.discount),
+            (data.rewards[data.terminated], 1.0),
+        ):
+            if len(rewards):
+                ends += [float(rewards.min()) / horizon, float(rewards.max()) / horizon]
+        return min(ends), max(ends)
 
     def _values_at(self, states: Float64) -> list[Float64] | None:
         """The last solution's values, with the length scales that it was made with."""

@@ -58,7 +58,7 @@ class KernelDynamics:
     centers : most centres of the kernel part
     previous : the model of fewer data; its choices are kept until the data have grown by a quarter
 
-    Cost: n M^2 for each length scale in use, and of M^3 once when choices are made.
+    Cost: n M^2 for each length scale in use; when choices are made, n M^2 for each candidate.
 
     Source: leave-one-out error of a ridge regression, e_i / (1 - h_i): Allen 1974 (PRESS).
     """
@@ -110,46 +110,46 @@ class KernelDynamics:
         candidates: list[list[_Output]] = [[] for _ in range(targets.shape[1])]
         for length in lengths:
             unit = self.unit * (length * width)
-            ridge = KernelRidge(
+            regression = KernelRidge(
                 states,
                 actions,
                 state_lengthscale=unit[: self.O],
                 action_lengthscale=unit[self.O :],
             )
-            ridge.add_greedy_centers(centers, 1e-6)
+            regression.add_greedy_centers(centers, 1e-6)
             features = np.concatenate(
-                [ridge.compiled.features(), LINEAR_PRIOR * _with_one(inputs / self.unit)], axis=1
+                [regression.compiled.features(), LINEAR_PRIOR * _with_one(inputs / self.unit)],
+                axis=1,
             )
-            gram = _core.matrix_transposed_product(features, features)
-            moment = _core.matrix_transposed_product(features, standard)
-            prepared[length] = (ridge, features, gram, moment)
-            if not keep:
-                for j, column in enumerate(
-                    _leave_one_out(length, features, gram, moment, standard)
-                ):
-                    candidates[j] += column
+            if keep:
+                ridges = np.array(sorted({o.ridge for o in self.outputs if o.length == length}))
+            else:
+                ridges = np.array(RIDGES)
+            coefficients, errors = _core.ridge_path(features, standard, ridges, not keep)
+            if errors is not None:
+                for j, column in enumerate(candidates):
+                    column += [
+                        _Output(length, *pair)
+                        for pair in zip(ridges.tolist(), errors[:, j].tolist(), strict=True)
+                    ]
+            prepared[length] = (regression, ridges.tolist(), coefficients)
         if not keep:
             self.outputs = [_smoothest(column) for column in candidates]
-        for length, (ridge, _, gram, moment) in prepared.items():
+        for length, (regression, ridges, coefficients) in prepared.items():
             mine = [j for j, o in enumerate(self.outputs) if o.length == length]
             if not mine:
                 continue
-            coefficients = np.stack(
-                [
-                    np.linalg.solve(gram + self.outputs[j].ridge * np.eye(len(gram)), moment[:, j])
-                    for j in mine
-                ],
-                axis=1,
+            chosen = np.stack(
+                [coefficients[ridges.index(self.outputs[j].ridge), :, j] for j in mine], axis=1
             )
-            m = len(ridge.center_rows)
-            weights = ridge.compiled.weights_of_coefficients(np.ascontiguousarray(coefficients[:m]))
+            m = len(regression.center_rows)
             self._parts.append(
                 (
                     length * width,
-                    inputs[ridge.center_rows],
+                    inputs[regression.center_rows],
                     mine,
-                    weights,
-                    np.ascontiguousarray(LINEAR_PRIOR * coefficients[m:]),
+                    regression.compiled.weights_of_coefficients(np.ascontiguousarray(chosen[:m])),
+                    np.ascontiguousarray(LINEAR_PRIOR * chosen[m:]),
                 )
             )
 
@@ -187,28 +187,6 @@ class KernelDynamics:
         model.chosen_at = int(choices["chosen_at"])
         model.outputs = [_Output(*(float(x) for x in row)) for row in choices["outputs"]]
         return model
-
-
-def _leave_one_out(
-    length: float, features: Float64, gram: Float64, moment: Float64, targets: Float64
-) -> list[list[_Output]]:
-    """For each column of the targets, the mean squared leave-one-out error of every ridge."""
-    values, vectors = np.linalg.eigh(gram)
-    values = np.maximum(values, 0.0)
-    rotated = _core.matrix_product(features, np.ascontiguousarray(vectors))
-    projected = vectors.T @ moment
-    squares = rotated * rotated
-    columns: list[list[_Output]] = [[] for _ in range(targets.shape[1])]
-    for ridge in RIDGES:
-        shrink = 1.0 / (values + ridge)
-        leverage = squares @ shrink
-        residual = targets - _core.matrix_product(
-            rotated, np.ascontiguousarray(shrink[:, None] * projected)
-        )
-        error = ((residual / np.maximum(1 - leverage, 1e-3)[:, None]) ** 2).mean(axis=0)
-        for j, column in enumerate(columns):
-            column.append(_Output(length, ridge, float(error[j])))
-    return columns
 
 
 def _smoothest(candidates: list[_Output]) -> _Output:

@@ -1,0 +1,89 @@
+"""Pendulum-v1 with the default settings over several seeds, as the command line runs it.
+
+    python bench/learning/pendulum.py --seeds 100 110
+
+Seeds of this report must not have been used while settings were chosen (those used: 5000 to 5009).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+import record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, nargs=2, default=(100, 110), metavar=("FROM", "TO"))
+    parser.add_argument("--total-steps", type=int, default=3000)
+    parser.add_argument("--name", default="pendulum")
+    arguments = parser.parse_args()
+    started = record.machine()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(*arguments.seeds):
+            run = Path(folder) / str(seed)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "wpg.cli",
+                    "train",
+                    "Pendulum-v1",
+                    "--quiet",
+                    "--total-steps",
+                    str(arguments.total_steps),
+                    "--seed",
+                    str(seed),
+                    "--out",
+                    str(run),
+                ],
+                check=True,
+            )
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            result = json.loads((run / "result.json").read_text())
+            with open(run / "evaluations.csv", newline="") as file:
+                evaluations = {
+                    row["env_steps"]: float(row["mean_return"]) for row in csv.DictReader(file)
+                }
+            rows.append(
+                {
+                    "seed": seed,
+                    "mean_return": result["mean_return"],
+                    "evaluations": evaluations,
+                    "training_wall_seconds": result["wall_seconds"],
+                    "cpu_seconds": round(
+                        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2
+                    ),
+                }
+            )
+    final = np.array([row["mean_return"] for row in rows])
+    steps = list(rows[0]["evaluations"])
+    table = np.array([[row["evaluations"][step] for step in steps] for row in rows])
+    figures = {
+        "final: median": float(np.median(final)),
+        "final: worst": float(final.min()),
+        "evaluations: median": dict(zip(steps, np.median(table, axis=0).tolist(), strict=True)),
+        "evaluations: worst": dict(zip(steps, table.min(axis=0).tolist(), strict=True)),
+        "runs": rows,
+    }
+    for name, value in figures.items():
+        if name != "runs":
+            print(name, value)
+    record.write(arguments.name, figures, started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Kills training with SIGKILL at random moments, resumes it, and compares result.json with that of
+a run that nobody disturbed; and runs the same command twice, with one thread and with two.
+
+    python bench/learning/resume.py
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+import record
+
+KILLS, STEPS, SEED = 10, 1500, 200
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "wpg.cli",
+        "train",
+        "Pendulum-v1",
+        "--quiet",
+        "--total-steps",
+        str(STEPS),
+        "--seed",
+        str(SEED),
+        "--out",
+        str(folder),
+        *more,
+    ]
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    result = json.loads((folder / "result.json").read_text())
+    del result["wall_seconds"]
+    result["evaluations.csv"] = (folder / "evaluations.csv").read_text()
+    return result
+
+
+def main() -> None:
+    started = record.machine()
+    rng = np.random.default_rng(0)
+    kills = []
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        begin = time.monotonic()
+        subprocess.run(command(root / "undisturbed"), check=True)
+        duration = time.monotonic() - begin
+        expected = outcome(root / "undisturbed")
+
+        repeats = {}
+        for label, more in (
+            ("again", ()),
+            ("one thread", ("--threads", "1")),
+            ("two threads", ("--threads", "2")),
+        ):
+            folder = root / label.replace(" ", "-")
+            subprocess.run(command(folder, *more), check=True)
+            repeats[label] = outcome(folder) == expected
+            print(f"{label}: same {repeats[label]}", flush=True)
+
+        for index in range(KILLS):
+            folder = root / f"kill{index}"
+            moment = float(rng.uniform(0.05, 0.95)) * duration
+            process = subprocess.Popen(command(folder))
+            time.sleep(moment)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            finished = (folder / "result.json").exists()
+            at = None
+            if (folder / "config.json").exists():
+                subprocess.run(
+                    [sys.executable, "-m", "wpg.cli", "train", "--quiet", "--resume", str(folder)],
+                    check=True,
+                )
+                same = outcome(folder) == expected
+            else:
+                same, at = True, "before the run folder"
+            kills.append(
+                {"seconds": round(moment, 2), "finished": finished, "same": same, "note": at}
+            )
+            print(kills[-1], flush=True)
+    figures = {
+        "steps": STEPS,
+        "mean_return": expected["mean_return"],
+        "same command": repeats,
+        "kills": kills,
+        "all same": all(kill["same"] for kill in kills) and all(repeats.values()),
+    }
+    record.write("resume", figures, started)
+    if not figures["all same"]:
+        sys.exit("a resumed or repeated run differs")
+
+
+if __name__ == "__main__":
+    main()

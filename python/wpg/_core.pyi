@@ -1,0 +1,125 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+STREAMS: dict[str, int]
+
+_Arrays = tuple[str, NDArray[Any], NDArray[Any]]
+_Float64 = NDArray[np.float64]
+
+def set_num_threads(threads: int) -> None: ...
+def get_num_threads() -> int: ...
+def simd_isa() -> str: ...
+def set_simd_isa(name: str) -> None: ...
+def available_simd_isas() -> list[str]: ...
+def philox4x32(counter: list[int], key: list[int]) -> list[int]: ...
+def standard_normal(
+    shape: tuple[int, int, int],
+    seed: int,
+    step: int,
+    stream: int,
+    as_double: bool,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def langevin(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+    preconditioner: tuple[str, NDArray[Any], NDArray[Any] | None] | None,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def langevin_flow(
+    particles: NDArray[Any],
+    critic: KernelQ32 | KernelQ64,
+    states: NDArray[Any],
+    steps: int,
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def gaussian_kernel_matrix(x: _Float64, centers: _Float64, lengthscale: _Float64) -> _Float64: ...
+def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
+def ridge_path(
+    features: _Float64, targets: _Float64, ridges: _Float64, wants_errors: bool
+) -> tuple[_Float64, _Float64 | None]: ...
+
+class _KernelQ:
+    def __init__(
+        self,
+        center_states: NDArray[Any],
+        center_actions: NDArray[Any],
+        weights: NDArray[Any],
+        state_lengthscale: NDArray[Any],
+        action_lengthscale: NDArray[Any],
+    ) -> None: ...
+    def evaluate(
+        self,
+        states: NDArray[Any],
+        particles: NDArray[Any],
+        wants_values: bool,
+        wants_gradient: bool,
+        out_values: NDArray[Any] | None,
+        out_gradient: NDArray[Any] | None,
+    ) -> tuple[Any, Any]: ...
+    @property
+    def centers(self) -> int: ...
+    @property
+    def observation_size(self) -> int: ...
+    @property
+    def action_size(self) -> int: ...
+
+class KernelQ32(_KernelQ): ...
+class KernelQ64(_KernelQ): ...
+
+class KernelRidge:
+    def __init__(
+        self,
+        states: _Float64,
+        actions: _Float64,
+        state_lengthscale: _Float64,
+        action_lengthscale: _Float64,
+    ) -> None: ...
+    def add_centers(self, rows: NDArray[np.int64]) -> None: ...
+    def add_greedy_centers(
+        self, most: int, tolerance: float, candidate: NDArray[np.bool_] | None
+    ) -> None: ...
+    def factor(self, ridge: float) -> None: ...
+    def solve(self, targets: _Float64) -> _Float64: ...
+    def fitted(self, weights: _Float64) -> _Float64: ...
+    def features(self) -> _Float64: ...
+    def weights_of_coefficients(self, coefficients: _Float64) -> _Float64: ...
+    @property
+    def center_rows(self) -> NDArray[np.int64]: ...
+    @property
+    def residual_variance(self) -> _Float64: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def centers(self) -> int: ...
+
+class SoftBackup:
+    def __init__(
+        self,
+        next_states: _Float64,
+        actions: int,
+        centers: _Float64,
+        lengthscale: _Float64,
+        smoothing: _Float64,
+    ) -> None: ...
+    def backup(
+        self,
+        weights: _Float64,
+        baseline: float,
+        rewards: _Float64,
+        continuation: _Float64,
+        log_weight: _Float64,
+        temperature: float,
+    ) -> tuple[_Float64, _Float64]: ...

@@ -1,0 +1,109 @@
+"""Environments that each ask one thing of an agent, registered under tests/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Slide(gymnasium.Env[Any, Any]):
+    """A point on a line is pushed to the origin: s' = s + a/2, reward -s'^2. Ends beyond 3, or is
+    cut after 20 steps."""
+
+    observation_space = spaces.Box(-4.0, 4.0, (1,), np.float32)
+    action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.place = float(self.np_random.uniform(-2, 2))
+        self.time = 0
+        return np.array([self.place], np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        assert action.shape == (1,)
+        assert action.dtype == np.float32
+        assert abs(action[0]) <= 1
+        self.place += 0.5 * float(action[0])
+        self.time += 1
+        ended = abs(self.place) > 3
+        return (
+            np.array([self.place], np.float32),
+            -(self.place**2) - 5.0 * ended,
+            ended,
+            self.time >= 20,
+            {},
+        )
+
+
+class SlideDict(Slide):
+    """The same with a Dict observation and a (1, 1) action."""
+
+    observation_space = spaces.Dict(
+        {
+            "place": spaces.Box(-4.0, 4.0, (1,), np.float32),
+            "time": spaces.Box(0.0, 20.0, (1,), np.float64),
+        }
+    )
+
+    def _dict(self, observation: Any) -> Any:
+        return {"place": observation, "time": np.array([float(self.time)])}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        observation, info = super().reset(seed=seed)
+        return self._dict(observation), info
+
+    def step(self, action: Any) -> Any:
+        observation, *rest = super().step(action)
+        return self._dict(observation), *rest
+
+
+class Many(gymnasium.Env[Any, Any]):
+    """D action dimensions: reward -|a - target|^2, one step long, two observations."""
+
+    observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def __init__(self, dimension: int = 3) -> None:
+        self.action_space = spaces.Box(-2.0, 2.0, (dimension,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.seen = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return self.seen, {}
+
+    def step(self, action: Any) -> Any:
+        target = np.resize(self.seen, action.shape)
+        return self.seen, -float(((action - target) ** 2).sum()), True, False, {}
+
+
+class Broken(Slide):
+    """Gives NaN after a while."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = super().step(action)
+        return observation, (float("nan") if self.time == 7 else reward), *rest
+
+
+class Images(Slide):
+    observation_space = spaces.Box(0, 255, (32, 32, 3), np.uint8)
+
+
+class Unbounded(Slide):
+    action_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+
+def register() -> None:
+    """Register all of them once."""
+    for name, entry, keywords in (
+        ("Slide", Slide, {}),
+        ("SlideDict", SlideDict, {}),
+        ("Many3", Many, {"dimension": 3}),
+        ("Many2", Many, {"dimension": 2}),
+        ("Broken", Broken, {}),
+        ("Images", Images, {}),
+        ("Unbounded", Unbounded, {}),
+    ):
+        if f"tests/{name}-v0" not in gymnasium.registry:
+            gymnasium.register(f"tests/{name}-v0", entry, kwargs=keywords, disable_env_checker=True)

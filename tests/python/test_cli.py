@@ -1,0 +1,185 @@
+"""The command line as a stranger uses it: run folders, kills, wrong words."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+QUICK = [
+    "--set",
+    "warmup_steps=100",
+    "--set",
+    "centers=60",
+    "--set",
+    "planned_states=120",
+    "--set",
+    "evaluation_interval=200",
+    "--set",
+    "evaluation_episodes=2",
+    "--set",
+    "dynamics_centers=60",
+    "--set",
+    "refit_interval=100",
+]
+
+
+def wpg(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "wpg.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if check is not None:
+        assert done.returncode == check, done.stderr
+    return done
+
+
+def train(folder: Path, *more: object) -> list[object]:
+    return [
+        "train",
+        "Pendulum-v1",
+        "--total-steps",
+        600,
+        "--seed",
+        7,
+        "--out",
+        folder,
+        *QUICK,
+        *more,
+    ]
+
+
+def result(folder: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((folder / "result.json").read_text())
+    assert content.pop("wall_seconds") > 0  # type: ignore[operator]
+    return content
+
+
+@pytest.mark.end_to_end
+def test_train_evaluate_and_resume_after_a_kill(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    wpg(*train(whole, "--threads", 1))
+    content = result(whole)
+    assert list(content) == ["env", "seed", "env_steps", "mean_return", "returns"]
+    assert content["env_steps"] == 600
+    assert len(content["returns"]) == 10  # type: ignore[arg-type]
+    with open(whole / "evaluations.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["env_steps"] for row in rows] == ["200", "400", "600"]
+    assert list(rows[0]) == ["env_steps", "mean_return", "std_return"]
+    assert len((whole / "progress.csv").read_text().splitlines()) == 4
+
+    shown = wpg("evaluate", whole, "--episodes", 10).stdout
+    assert f"mean return {content['mean_return']:.1f}" in shown
+
+    # Killed as soon as the second checkpoint is there, then resumed: the same to the last digit.
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wpg.cli", *map(str, train(killed))], stderr=subprocess.DEVNULL
+    )
+    checkpoint = killed / "checkpoint" / "agent.npz"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline and not checkpoint.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wpg("train", "--resume", killed, "--threads", 2)
+    assert result(killed) == content
+    assert (killed / "evaluations.csv").read_text() == (whole / "evaluations.csv").read_text()
+
+    # A finished run says so and changes nothing; a run folder is never overwritten.
+    before = (killed / "result.json").read_text()
+    assert "finished" in wpg("train", "--resume", killed).stderr
+    assert "exists" in wpg(*train(killed), check=2).stderr
+    assert (killed / "result.json").read_text() == before
+
+
+@pytest.mark.end_to_end
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wpg.cli", *map(str, train(folder))],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if (folder / "checkpoint" / "agent.npz").exists():
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert f"wpg train --resume {folder}" in errors
+    assert "Traceback" not in errors
+    assert wpg("evaluate", folder, "--episodes", 1).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train"], "which environment"),
+        (["train", "CartPole-v1"], "Discrete"),
+        (["train", "Nothing-v0"], "Nothing"),
+        (["train", "Pendulum-v1", "--total-steps", "0"], "total_steps"),
+        (["train", "Pendulum-v1", "--seed", "-1"], "seed"),
+        (["train", "Pendulum-v1", "--temperature", "warm"], "temperature"),
+        (["train", "Pendulum-v1", "--temperature", "-1"], "temperature"),
+        (["train", "Pendulum-v1", "--set", "centres=3"], "centers"),
+        (["train", "Pendulum-v1", "--set", "centers"], "KEY=VALUE"),
+        (["train", "Pendulum-v1", "--set", "centers=lots"], "centers"),
+        (["train", "Pendulum-v1", "--threads", "0"], "threads"),
+        (["train", "--resume", "nowhere"], "no run folder"),
+        (["train", "Pendulum-v1", "--resume", "nowhere"], "leave out ENV"),
+        (["evaluate", "nowhere"], "no such file"),
+        (["plot", "nowhere"], "no run folder|matplotlib"),
+    ],
+)
+def test_wrong_words_end_with_status_2_and_one_line(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wpg.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    import re
+
+    assert re.search(words, done.stderr), done.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_no_command_and_unknown_options(tmp_path: Path) -> None:
+    assert wpg(check=2).stdout.startswith("usage")
+    assert wpg("train", "Pendulum-v1", "--colour", "red", check=2).stderr
+    assert wpg("--version").stdout.strip()
+
+
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    wpg(*train(folder, "--quiet", "--total-steps", 250))
+    checkpoint = folder / "checkpoint" / "agent.npz"
+    damaged = checkpoint.read_bytes()[:1000]
+    checkpoint.write_bytes(damaged)
+    os.remove(folder / "result.json")
+    rows = (folder / "evaluations.csv").read_text()
+    done = wpg("train", "--resume", folder, check=2)
+    assert "damaged" in done.stderr
+    assert "damaged" in wpg("evaluate", folder, check=2).stderr
+    assert checkpoint.read_bytes() == damaged
+    assert (folder / "evaluations.csv").read_text() == rows
+    (folder / "config.json").write_text('{"env": 3}')
+    assert "cannot be read" in wpg("train", "--resume", folder, check=2).stderr
