@@ -147,7 +147,7 @@ void bind_kernel_ridge(py::module_& m) {
             const std::uint8_t* chosen = nullptr;
             if (!candidate.is_none()) {
               mask = candidate.cast<py::array_t<bool, py::array::c_style>>();
-              if (mask.size() != ridge.count()) {
+              if (mask.ndim() != 1 || mask.size() != ridge.count()) {
                 throw py::value_error("candidate must be a vector of n truth values");
               }
               chosen = reinterpret_cast<const std::uint8_t*>(mask.data());

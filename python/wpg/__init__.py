@@ -23,7 +23,7 @@ if not _waiting:
     _os.environ["OMP_WAIT_POLICY"] = "passive"
     _os.environ["GOMP_SPINCOUNT"] = "0"
 try:
-    from wpg import _core  # noqa: F401
+    from wpg import _core
 except ImportError as error:  # pragma: no cover
     raise ImportError(
         f"wpg's compiled core is missing ({error}); install the package with "
@@ -32,6 +32,8 @@ except ImportError as error:  # pragma: no cover
 finally:
     if not _waiting:
         del _os.environ["OMP_WAIT_POLICY"], _os.environ["GOMP_SPINCOUNT"]
+
+_core.simd_isa()  # a WPG_SIMD that this machine does not have is refused here, not later
 
 from wpg import critics, noise, supports, transport
 from wpg.errors import CheckpointError, NonFiniteError, UsageError

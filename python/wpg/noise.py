@@ -6,6 +6,7 @@ so nothing depends on the number of threads, on chunks, or on what was drawn bef
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def standard_normal(
     Source: Salmon et al. 2011, section 3.3 (Philox); Box and Muller 1958.
     """
     try:
-        S, N, D = (int(n) for n in shape)
+        S, N, D = (operator.index(n) for n in shape)
     except (TypeError, ValueError):
         raise ValueError(f"shape is {shape!r}; it must be (S, N, D)") from None
     if min(S, N) < 0 or D < 1:
@@ -82,19 +83,31 @@ def standard_normal(
     )
 
 
+def _seed(seed: int) -> int:
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed!r}; it must be an int from 0 to 2^64 - 1")
+    return int(seed)
+
+
 def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
     """A NumPy generator for draws that are no particle's: indices, uniform actions, choices.
 
-    It is made anew for each (seed, stream, step), so what it draws depends on nothing else.
+    It is made anew for each (seed, stream, step), step below 2^56, so what it draws depends on
+    nothing else.
     """
-    key = np.array([seed & (2**64 - 1), (stream_number(stream) << 56) | step], dtype=np.uint64)
+    if not 0 <= step < 2**56:
+        raise ValueError(f"step is {step!r}; it must be from 0 to 2^56 - 1")
+    key = np.array([_seed(seed), (stream_number(stream) << 56) | step], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
 
 
 def derive_seed(seed: int, stream: str, index: int) -> int:
     """A 31-bit seed for something that wants one of its own, such as `env.reset(seed=...)`."""
+    key = _seed(seed)
+    if not 0 <= index < 2**64:
+        raise ValueError(f"index is {index!r}; it must be from 0 to 2^64 - 1")
     words = _core.philox4x32(
-        [index & 0xFFFFFFFF, index >> 32, 0, stream_number(stream)],
-        [seed & 0xFFFFFFFF, seed >> 32],
+        [index & 0xFFFFFFFF, index >> 32, 0, stream_number(stream) << 24],
+        [key & 0xFFFFFFFF, key >> 32],
     )
     return words[0] >> 1

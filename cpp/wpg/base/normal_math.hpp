@@ -17,7 +17,8 @@ struct NormalPair {
 };
 
 /// -2 log((word + 1/2) / 2^bits), bits the number of random bits that are used: 31 of a float's
-/// word, 52 of a double's. In [0, 45) and [0, 74), so a normal draw reaches 6.7 and 8.5.
+/// word, 52 of a double's. A float's word + 1/2 is rounded to float first, which may give 1. In
+/// [0, 45) and [0, 74), so a normal draw reaches 6.7 and 8.5.
 template <class V>
 WPG_FORMULA V minus_two_log_of_uniform(unsigned_of<V> word) {
   using I = signed_of<V>;

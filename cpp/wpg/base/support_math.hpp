@@ -40,14 +40,23 @@ WPG_FORMULA V reflect(V x, V low, V high, V period, V inverse_period) {
   return select(once >= low, once, folded);
 }
 
+/// The same number, but NaN for infinity: a particle that was thrown to infinity is lost, and a
+/// wall must not hide it.
+template <class V>
+WPG_FORMULA V finite_or_nan(V x) {
+  const V zero = x - x;
+  return select(zero == zero, x, zero);
+}
+
 /// x mod period, in [0, period).
 template <class V>
 WPG_FORMULA V wrap(V x, V period, V inverse_period) {
   const V zero = x - x;  // NaN for an infinite or undefined x, which must not become a number
   V y = x - floor_of<V>(x * inverse_period) * period;
   y = select(y < zero, V(y + period), y);
-  y = select(y >= period, zero, y);
-  return select((x >= zero) & (x < period), x, y + zero);
+  // Rounding may leave y at the period; far out, where x has no digits left below it, anywhere.
+  y = select((y >= zero) & (y < period), y, zero);
+  return select((x >= zero) & (x < period), x, y);
 }
 
 }  // namespace wpg

@@ -10,7 +10,7 @@ namespace wpg {
 
 template <class V>
 WPG_FORMULA V exponential_of_negative(V x) {
-  using I = signed_of<V>;
+  using U = unsigned_of<V>;
   using T = number_of<V>;
   if constexpr (sizeof(T) == 4) {
     constexpr T kRound = 12582912.0f;  // 1.5 * 2^23: the low bits of the sum hold n
@@ -23,7 +23,7 @@ WPG_FORMULA V exponential_of_negative(V x) {
     p = p * r + 0.1666657703f;
     p = p * r + 0.5f;
     p = p * (r * r) + r + 1.0f;
-    const V scaled = same_bits<V>(I(same_bits<I>(p) + (same_bits<I>(moved) << 23)));
+    const V scaled = same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 23)));
     return select(x < -87.0f, V(x - x), scaled);
   } else {
     constexpr T kRound = 6755399441055744.0;  // 1.5 * 2^52
@@ -42,16 +42,16 @@ WPG_FORMULA V exponential_of_negative(V x) {
     p = p * r + 0.16666666666666670986;
     p = p * r + 0.5;
     p = p * (r * r) + r + 1.0;
-    const V scaled = same_bits<V>(I(same_bits<I>(p) + (same_bits<I>(moved) << 52)));
+    const V scaled = same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 52)));
     return select(x < -708.0, V(x - x), scaled);
   }
 }
 
-/// 2^x for -125 <= x <= 120 (float), -1000 <= x <= 1000 (double), by the same scheme in base two.
-/// Relative error below 2.6e-7 in float, 4e-16 in double. Below the range: a number below 3e-38.
+/// 2^x for finite x <= 120 (float), <= 1000 (double), by the same scheme in base two; below -125
+/// and -1000 the value there. Relative error below 2.8e-7 in float, 4e-16 in double.
 template <class V>
 WPG_FORMULA V power_of_two(V x) {
-  using I = signed_of<V>;
+  using U = unsigned_of<V>;
   using T = number_of<V>;
   if constexpr (sizeof(T) == 4) {
     constexpr T kRound = 12582912.0f;
@@ -63,7 +63,7 @@ WPG_FORMULA V power_of_two(V x) {
     p = p * r + 0.2402234904f;
     p = p * r + 0.6931471806f;
     p = p * r + 1.0f;
-    return same_bits<V>(I(same_bits<I>(p) + (same_bits<I>(moved) << 23)));
+    return same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 23)));
   } else {
     constexpr T kRound = 6755399441055744.0;
     x = larger(V(all_lanes<V>(-1000.0)), x);
@@ -80,7 +80,7 @@ WPG_FORMULA V power_of_two(V x) {
     p = p * r + 0.16666666666666670986;
     p = p * r + 0.5;
     p = p * (r * r) + r + 1.0;
-    return same_bits<V>(I(same_bits<I>(p) + (same_bits<I>(moved) << 52)));
+    return same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 52)));
   }
 }
 

@@ -55,6 +55,14 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
           "KernelQ needs at least one centre, one observation and one action coordinate; got M = " +
               std::to_string(centers) + ", O = " + std::to_string(observation_size) +
               ", D = " + std::to_string(action_size));
+  const auto require_finite = [](const T* numbers, std::int64_t count, const char* name) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      require(std::isfinite(numbers[i]), std::string(name) + " holds NaN or infinity");
+    }
+  };
+  require_finite(center_states, centers * observation_size, "center_states");
+  require_finite(center_actions, centers * action_size, "center_actions");
+  require_finite(weights, centers, "weights");
   inverse_state_lengthscale_ = inverse_of(state_lengthscale, observation_size, "state_lengthscale");
   inverse_action_lengthscale_ = inverse_of(action_lengthscale, action_size, "action_lengthscale");
   constexpr std::int64_t lanes = kWidest / static_cast<std::int64_t>(sizeof(T));
@@ -63,7 +71,7 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
       by_coordinate(center_states, centers, observation_size, padded_, inverse_state_lengthscale_);
   scaled_actions_ =
       by_coordinate(center_actions, centers, action_size, padded_, inverse_action_lengthscale_);
-  constexpr T kNothing = -100000;  // 2^this is 0, and sums of it stay finite
+  constexpr T kNothing = -100000;  // far below any other exponent; sums of it stay finite
   constexpr T kHalfLog2E = T(0.72134752044448170368);
   const auto room = static_cast<std::size_t>(padded_);
   log_weights_.assign(room, kNothing);

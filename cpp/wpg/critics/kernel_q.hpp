@@ -29,10 +29,14 @@ class KernelQ {
   /// b_m = |weights[m]| k_s, centres with b_m < (u / M) max_m b_m, u the unit roundoff, are
   /// skipped: together they change a value by less than u max_m b_m. Cost: S M (O + 4) + S N M' (2
   /// D + 13), M' the centres that are left; memory of one thread M (D + 3), nothing of size N M.
-  /// Error: (M' + 190) u sum_m |terms| as long as exponents stay below 87 (float). Where all
-  /// actions and centres lie within 2.8 length scales of the middle of the centres, squares are
-  /// expanded, |a - c|^2 = |a|^2 - 2 a.c + |c|^2, which costs (D + 3) 12 u < 190 u for D <= 12;
-  /// elsewhere differences are taken first.
+  /// Error: with R the largest |a| or |a_m| in length scales, and e = (M' + 6 (D + 4) (1 + R)^2) u,
+  /// a value is off by e sum_m |terms| and a gradient by e sum_m |terms| (|a_m - middle| +
+  /// |a - middle|) / lengthscale^2 + 4 (1 + R) u sum_m |terms| / lengthscale, beyond what was
+  /// skipped. Terms below 2^-125 (float), 2^-1000
+  /// (double) times the largest b_m count as that. Where all actions and centres lie within 2.8
+  /// length scales of the middle of the centres, squares are expanded, |a - c|^2 = |a|^2 - 2 a.c +
+  /// |c|^2; elsewhere differences are taken first. NaN or infinity in a state or a particle gives
+  /// NaN there and nowhere else.
   /// No bit depends on the number of threads.
   void evaluate(T* values, T* gradient, const T* states, const T* particles,
                 const CloudShape& shape) const;

@@ -1,5 +1,8 @@
 #include "wpg/critics/kernel_q_cpu.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include "wpg/base/scratch.hpp"
 #include "wpg/base/simd.hpp"
 #include "wpg/critics/exponential_math.hpp"
@@ -88,7 +91,7 @@ void pairs(const KernelQ<T>& q, const StateSlice<T>& slice, T* value, T* gradien
   }
   const T scale = kExpanded ? power_of_two<T>(-kHalfLog2E<T> * square_of_point) : T(1);
   const T sum_of_terms = sum_of_lanes<T>(total);
-  if (value != nullptr) *value = sum_of_terms * scale;
+  if (value != nullptr) *value = std::ldexp(sum_of_terms * scale, slice.power);
   if constexpr (kGradient) {
     for (std::int64_t d = 0; d < D; ++d) {
       V sum;
@@ -99,7 +102,7 @@ void pairs(const KernelQ<T>& q, const StateSlice<T>& slice, T* value, T* gradien
       }
       T slope = sum_of_lanes<T>(sum);
       if constexpr (kExpanded) slope -= sum_of_terms * point[d];
-      gradient[d] = slope * scale * q.inverse_action_lengthscale()[d];
+      gradient[d] = std::ldexp(slope * scale, slice.power) * q.inverse_action_lengthscale()[d];
     }
   }
 }
@@ -117,6 +120,16 @@ void pairs_of_dimension(const KernelQ<T>& q, const StateSlice<T>& slice, T* valu
     }
     T* value = values == nullptr ? nullptr : values + n;
     T* slope = gradient == nullptr ? nullptr : gradient + n * D;
+    // The loop below wants finite numbers: NaN leaves here, and so does a point so far out that its
+    // square overflows, where every kernel is 0.
+    bool finite = slice.count > 0;
+    for (std::int64_t d = 0; d < D; ++d) finite = finite && std::isfinite(particles[n * D + d]);
+    if (!finite || !std::isfinite(square)) {
+      const T answer = finite ? T(0) : std::numeric_limits<T>::quiet_NaN();
+      if (value != nullptr) *value = answer;
+      for (std::int64_t d = 0; slope != nullptr && d < D; ++d) slope[d] = answer;
+      continue;
+    }
     const bool expanded = q.centers_near() && square <= KernelQ<T>::kNear;
     if (gradient != nullptr) {
       expanded ? pairs<T, kD, true, true>(q, slice, value, slope, point.get())
@@ -140,6 +153,9 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
   using V = vector_of<T>;
   const std::int64_t padded = q.padded(), D = q.action_size();
   T* exponents = scratch;
+  for (std::int64_t o = 0; o < q.observation_size(); ++o) {
+    if (!std::isfinite(state[o])) return {exponents, nullptr, nullptr, nullptr, padded, 0, 0};
+  }
   V top = load<V>(q.log_weights()) - T(1e6);
   for (std::int64_t m = 0; m < padded; m += kLanes<T>) {
     V square = V{};
@@ -163,11 +179,16 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
   }
   const T cut = highest - bits - (sizeof(T) == 4 ? 24 : 53);
 
-  // Centres that matter, in their order. `!(x < cut)` keeps NaN, which must reach the caller.
+  // Relative to the largest, no power of two overflows, whatever the weights.
+  const T power = std::ceil(highest);
   std::int64_t kept = 0;
-  for (std::int64_t m = 0; m < padded; ++m) kept += !(exponents[m] < cut) ? 1 : 0;
+  for (std::int64_t m = 0; m < padded; ++m) {
+    kept += exponents[m] < cut ? 0 : 1;
+    exponents[m] -= power;
+  }
+  const int shift = static_cast<int>(power);
   if (kept * 4 > padded * 3) {
-    return {exponents, q.signs(), q.scaled_actions(), q.half_squares(), padded, padded};
+    return {exponents, q.signs(), q.scaled_actions(), q.half_squares(), padded, padded, shift};
   }
   T* kept_exponents = scratch + padded;
   T* kept_signs = scratch + 2 * padded;
@@ -175,7 +196,7 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
   T* kept_actions = scratch + 4 * padded;
   std::int64_t at = 0;
   for (std::int64_t m = 0; m < q.centers(); ++m) {
-    if (exponents[m] < cut) continue;
+    if (exponents[m] < cut - power) continue;
     kept_exponents[at] = exponents[m];
     kept_signs[at] = q.signs()[m];
     kept_squares[at] = q.half_squares()[m];
@@ -189,7 +210,7 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
     kept_signs[at] = kept_squares[at] = 0;
     for (std::int64_t d = 0; d < D; ++d) kept_actions[d * padded + at] = 0;
   }
-  return {kept_exponents, kept_signs, kept_actions, kept_squares, padded, at};
+  return {kept_exponents, kept_signs, kept_actions, kept_squares, padded, at, shift};
 }
 
 template <class T>

@@ -179,13 +179,18 @@ void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
     residual_[as_size(worst)] = 0.0;
     centers_.push_back(worst);
   }
-  // L is made of the centres' own rows of F.
+  // L grows by the new centres' own rows of F; the rows that were there hold the jitter and stay.
   const std::int64_t M = centers();
-  factor_of_centers_.assign(as_size(M * M), 0.0);
-  for (std::int64_t j = 0; j < M; ++j) {
-    std::memcpy(factor_of_centers_.data() + j * M,
-                features_.data() + centers_[as_size(j)] * stride_, sizeof(double) * as_size(j + 1));
+  std::vector<double> grown(as_size(M * M), 0.0);
+  for (std::int64_t j = 0; j < before; ++j) {
+    std::memcpy(grown.data() + j * M, factor_of_centers_.data() + j * before,
+                sizeof(double) * as_size(j + 1));
   }
+  for (std::int64_t j = before; j < M; ++j) {
+    std::memcpy(grown.data() + j * M, features_.data() + centers_[as_size(j)] * stride_,
+                sizeof(double) * as_size(j + 1));
+  }
+  factor_of_centers_ = std::move(grown);
 }
 
 void KernelRidge::factor(double ridge) {

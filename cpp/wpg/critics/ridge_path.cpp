@@ -24,9 +24,11 @@ void solve_lower_transposed(const double* l, std::int64_t size, double* b, std::
 void solve_right_transposed(double* x, std::int64_t rows, const double* l, std::int64_t size) {
   WPG_CALL(solve_right_transposed(x, rows, size, l, size, size))
 }
-double dot(const double* a, const double* b, std::int64_t count) { WPG_CALL(dot(a, b, count)) }
+double dot(const double* a, const double* b, std::int64_t count){WPG_CALL(dot(a, b, count))}
 
-std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
+std::size_t as_size(std::int64_t n) {
+  return static_cast<std::size_t>(n);
+}
 
 }  // namespace
 
@@ -39,9 +41,9 @@ void ridge_path(const double* features, std::int64_t n, std::int64_t p, const do
   matrix_transposed_product(features, n, p, targets, k, moment.data());
   std::vector<double> factor(as_size(p * p)), fitted(as_size(n * k)), leverage(as_size(n));
   for (std::int64_t i = 0; i < r; ++i) {
-    require(std::isfinite(ridges[i]) && ridges[i] > 0,
-            "ridges[" + std::to_string(i) + "] is " + std::to_string(ridges[i]) +
-                "; it must be finite and positive");
+    require(std::isfinite(ridges[i]) && ridges[i] > 0, "ridges[" + std::to_string(i) + "] is " +
+                                                           std::to_string(ridges[i]) +
+                                                           "; it must be finite and positive");
     factor = gram;
     for (std::int64_t j = 0; j < p; ++j) factor[as_size(j * p + j)] += ridges[i];
     require(cholesky(factor.data(), p), "F'F + ridge I is not positive definite: larger ridge");

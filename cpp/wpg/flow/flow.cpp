@@ -26,7 +26,8 @@ void langevin_flow(T* out, const T* particles, const KernelQ<T>& critic, const T
   require_langevin(shape, parameters, support);
   require(steps >= 0, "steps is " + std::to_string(steps) + "; it must not be negative");
   require_step(parameters.step);
-  require_step(parameters.step + static_cast<std::uint64_t>(steps));
+  require(steps <= static_cast<std::int64_t>(kMostSteps - parameters.step),
+          "step + steps is beyond 2^40: no noise is left there");
   require(shape.dimension == critic.action_size(),
           "particles have D = " + std::to_string(shape.dimension) +
               "; the critic has D = " + std::to_string(critic.action_size()));

@@ -98,11 +98,11 @@ class LangevinBlock {
       case SupportKind::box_reflect:
         return reflect<L>(x, at(low_), at(high_), at(period_), at(inverse_period_));
       case SupportKind::box_clip:
-        return clamp<L>(x, at(low_), at(high_));
+        return clamp<L>(finite_or_nan<L>(x), at(low_), at(high_));
       case SupportKind::torus:
         return wrap<L>(x, at(period_), at(inverse_period_));
       default:
-        return x;
+        return finite_or_nan<L>(x);
     }
   }
 

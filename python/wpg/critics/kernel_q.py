@@ -15,12 +15,37 @@ Float64 = NDArray[np.float64]
 
 
 def _lengthscale(value: ArrayLike, size: int, dtype: Any, name: str) -> NDArray[Any]:
-    array = np.asarray(value, dtype=dtype)
+    try:
+        array = np.array(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; it must be a number or a vector ({size},)") from None
     if array.ndim == 0:
         array = np.full(size, array, dtype=dtype)
     if array.shape != (size,):
         raise ValueError(f"{name} has shape {array.shape}; it must be a number or ({size},)")
     return np.ascontiguousarray(array)
+
+
+def _floats(array: Any, name: str, ndim: int, dtype: Any = None) -> NDArray[Any]:
+    """The array, if it is a finite one of float32 or float64 (or `dtype`) with so many axes."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} is {type(array)}; it must be a NumPy array")
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} has dtype {array.dtype}; it must be float32 or float64")
+    if dtype is not None and array.dtype != dtype:
+        raise TypeError(f"{name} has dtype {array.dtype}; it must be {dtype}, as the others")
+    if array.ndim != ndim:
+        raise ValueError(f"{name} has shape {array.shape}; it must have {ndim} axes")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity; it must be finite")
+    return array
+
+
+def _kept(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy that nobody can change: the compiled object has one of its own."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
 
 
 class KernelQ:
@@ -37,11 +62,15 @@ class KernelQ:
     state_lengthscale, action_lengthscale : number or (O,), (D,), positive
     kernel : "gaussian"
 
-    Cost of a call: S M (O + 12) + S N M' (2 D + 14) operations, M' the centres whose state factor
-    is above float resolution; the state factor is computed once per state and shared by its N
+    Arrays are copied. Cost of a call: S M (O + 4) + S N M' (2 D + 13) operations, M' the centres
+    that matter for a state; the state factor is computed once per state and shared by its N
     particles. States run in parallel and no bit depends on the number of threads.
-    Accuracy: value and gradient to (M' + 2 x + 16) u sum_m |terms|, u the unit roundoff and
-    x <= 87 the largest exponent that contributes; skipped centres add less than u sum_m |terms|.
+    Accuracy: with u the unit roundoff, R the largest |action| in length scales and
+    e = (M' + 6 (D + 4) (1 + R)^2) u, a value is off by e sum_m |terms|, and a gradient by
+    e sum_m |terms| (|a_m - middle| + |a - middle|) / action_lengthscale^2 +
+    4 (1 + R) u sum_m |terms| / action_lengthscale, middle being that of the centres. Centres with
+    b_m = |weights[m]| k_s below (u / M) max b are skipped, which changes a value by less than
+    u max b. NaN or infinity in a state or a particle gives NaN there.
     Errors: ValueError or TypeError that names the argument.
 
     Source: Q holds no entropy of the current action, as in Haarnoja et al. 2018, eq. 2-3.
@@ -59,24 +88,13 @@ class KernelQ:
     ) -> None:
         if kernel != "gaussian":
             raise ValueError(f"kernel is {kernel!r}; it must be 'gaussian'")
-        if not isinstance(center_states, np.ndarray) or center_states.ndim != 2:
-            raise TypeError("center_states must be a NumPy array of shape (M, O)")
-        if not isinstance(center_actions, np.ndarray) or center_actions.ndim != 2:
-            raise TypeError("center_actions must be a NumPy array of shape (M, D)")
-        dtype = center_states.dtype
-        if dtype not in (np.float32, np.float64):
-            raise TypeError(f"center_states has dtype {dtype}; it must be float32 or float64")
-        for name, array in (
-            ("center_states", center_states),
-            ("center_actions", center_actions),
-            ("weights", weights),
-        ):
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} holds NaN or infinity; it must be finite")
+        dtype = _floats(center_states, "center_states", 2).dtype
+        _floats(center_actions, "center_actions", 2, dtype)
+        _floats(weights, "weights", 1, dtype)
         self.dtype = dtype
-        self.center_states = center_states
-        self.center_actions = center_actions
-        self.weights = weights
+        self.center_states = _kept(center_states)
+        self.center_actions = _kept(center_actions)
+        self.weights = _kept(weights)
         self.kernel = kernel
         self.state_lengthscale = _lengthscale(
             state_lengthscale, center_states.shape[1], dtype, "state_lengthscale"
@@ -156,6 +174,8 @@ class KernelQ:
     @classmethod
     def mean(cls, critics: list[KernelQ]) -> KernelQ:
         """The mean of several critics with the same length scales, which is a KernelQ again."""
+        if not critics:
+            raise ValueError("critics is empty; the mean wants at least one")
         first = critics[0]
         for other in critics[1:]:
             if not (
@@ -209,7 +229,16 @@ class KernelQ:
 
         Source: Williams and Seeger 2001; Smola and Bartlett 2001.
         """
-        dtype = states.dtype
+        dtype = _floats(states, "states", 2).dtype
+        _floats(actions, "actions", 2, dtype)
+        _floats(targets, "targets", 2 if np.ndim(targets) == 2 else 1, dtype)
+        if not len(states) == len(actions) == len(targets):
+            raise ValueError(
+                f"states, actions and targets have {len(states)}, {len(actions)} and "
+                f"{len(targets)} rows; they must be as many"
+            )
+        if not (np.isfinite(ridge) and ridge > 0):
+            raise ValueError(f"ridge is {ridge!r}; it must be finite and positive")
         regression = KernelRidge(
             np.ascontiguousarray(states, dtype=np.float64),
             np.ascontiguousarray(actions, dtype=np.float64),
@@ -253,8 +282,8 @@ class KernelRidge:
         state_lengthscale: ArrayLike,
         action_lengthscale: ArrayLike,
     ) -> None:
-        self.states = states
-        self.actions = actions
+        self.states = _kept(_floats(states, "states", 2, np.dtype(np.float64)))
+        self.actions = _kept(_floats(actions, "actions", 2, np.dtype(np.float64)))
         self.state_lengthscale = _lengthscale(
             state_lengthscale, states.shape[1], np.float64, "state_lengthscale"
         )
@@ -270,8 +299,8 @@ class KernelRidge:
 
     def add_centers(self, rows: NDArray[np.integer[Any]]) -> None:
         """Add data of these row numbers as centres, in this order."""
-        if rows.ndim != 1 or rows.dtype.kind not in "iu":
-            raise TypeError("centers must be a count, or a vector of row numbers")
+        if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise TypeError("centers must be a count, or a NumPy vector of row numbers")
         self.compiled.add_centers(rows=np.ascontiguousarray(rows, dtype=np.int64))
 
     def add_greedy_centers(

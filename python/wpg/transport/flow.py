@@ -14,6 +14,7 @@ from wpg.transport.langevin import langevin, support_arrays
 __all__ = ["Critic", "flow"]
 
 SCHEMES = ("langevin",)
+MOST_STEPS = 2**40  # the noise counter holds as many
 
 
 class Critic(Protocol):
@@ -75,8 +76,9 @@ def flow(
             "bandwidth belongs to schemes with a kernel between particles; "
             "scheme 'langevin' has none, leave it None"
         )
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
-        raise ValueError(f"steps is {steps!r}; it must be an int that is not negative")
+    whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
+    if not whole or not 0 <= steps <= MOST_STEPS:
+        raise ValueError(f"steps is {steps!r}; it must be an int from 0 to 2^40")
     compiled = getattr(critic, "compiled", None)
     if compiled is not None:
         if not isinstance(particles, np.ndarray) or particles.ndim != 3:
@@ -98,6 +100,21 @@ def flow(
             support=support_arrays(support, particles),
             out=out,
         )
+    if steps == 0:
+        # No step to look at the arguments: a step that moves nothing does.
+        still = np.zeros_like(particles)
+        langevin(
+            particles,
+            still,
+            step_size=step_size,
+            temperature=temperature,
+            seed=seed,
+            step=step,
+            support=support,
+        )
+        return langevin(particles, still, step_size=0.0, temperature=0.0, seed=0, out=out)
+    if not 0 <= step <= MOST_STEPS - steps:
+        raise ValueError(f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1")
     cloud = particles
     for l in range(steps):
         _, drift = critic.value_and_action_gradient(states, cloud)
@@ -109,11 +126,6 @@ def flow(
             seed=seed,
             step=step + l,
             support=support,
-            out=out,
+            out=out if l == steps - 1 else None,
         )
-    if steps == 0:
-        if out is None:
-            return particles.copy()
-        out[...] = particles
-        return out
     return cloud

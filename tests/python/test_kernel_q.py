@@ -1,0 +1,456 @@
+"""KernelQ: twin within its stated error, derivative, skipping, bits, faces, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bits import bits, same_on_all_threads, simd
+from wpg.critics import KernelQ
+from wpg.reference.critics import kernel_q, kernel_q_terms
+from wpg.threads import available_simd_isas
+
+DTYPES = [np.float32, np.float64]
+
+
+def unit_roundoff(dtype):
+    return float(np.finfo(dtype).eps) / 2
+
+
+def problem(M, O, D, dtype, *, S=3, N=5, seed=0, state_lengthscale=0.5, action_lengthscale=0.5):
+    """A critic, states and particles."""
+    random = np.random.default_rng(seed)
+    critic = KernelQ(
+        random.uniform(-1, 1, (M, O)).astype(dtype),
+        random.uniform(-1, 1, (M, D)).astype(dtype),
+        random.normal(size=M).astype(dtype),
+        state_lengthscale=state_lengthscale,
+        action_lengthscale=action_lengthscale,
+    )
+    states = random.uniform(-1, 1, (S, O)).astype(dtype)
+    particles = random.uniform(-1, 1, (S, N, D)).astype(dtype)
+    return critic, states, particles
+
+
+def twin(critic, states, particles):
+    """Value, gradient, and the error that each may have by cpp/wpg/critics/kernel_q.hpp."""
+    u = unit_roundoff(critic.dtype)
+    tiny = 2.0**-125 if critic.dtype == np.float32 else 2.0**-1000
+    arrays = (critic.center_states, critic.center_actions, critic.weights)
+    units = {
+        "state_lengthscale": critic.state_lengthscale.astype(float),
+        "action_lengthscale": critic.action_lengthscale.astype(float),
+    }
+    value_terms, gradient_terms, exponents = kernel_q_terms(*arrays, states, particles, **units)
+    # Skipped centres change a value by less than u max_m b_m, b_m = |weights[m]| k_s; in a gradient
+    # each is multiplied by |y| exp(-|y|^2 / 2) / lengthscale <= exp(-1/2) / lengthscale. Powers of
+    # two end at `tiny`, for padding (15 centres at most) and centres of weight 0 as well.
+    b = np.abs(value_terms / np.exp(-exponents)).max(axis=2)
+    scale = critic.action_lengthscale.astype(float)
+    R = max(
+        float(np.sqrt(((points / scale) ** 2).sum(axis=-1)).max())
+        for points in (critic.center_actions.astype(float), particles.astype(float))
+    )
+    factor = (len(critic) + 6 * (particles.shape[2] + 4) * (1 + R) ** 2) * u
+    value_error = factor * np.abs(value_terms).sum(axis=2) + u * b + (len(critic) + 15) * tiny
+    # Expanded, a gradient is the difference of sum terms (a_m - middle) and sum terms (a - middle):
+    # these two sums have the rounding errors.
+    unit = units["action_lengthscale"]
+    ends = critic.center_actions.min(axis=0), critic.center_actions.max(axis=0)
+    middle = (ends[0].astype(float) + ends[1]) / 2
+    away = np.abs(critic.center_actions - middle) + np.abs(particles - middle)[:, :, None]
+    sizes = (np.abs(value_terms)[..., None] * away / unit**2).sum(axis=2)
+    skipped = u * b[..., None] * np.exp(-0.5) / unit
+    none = (len(critic) + 15) * tiny * away.max(axis=2) / unit**2
+    # The difference a_m - a itself is off by the rounding of both in length scales.
+    difference = 4 * (1 + R) * u * np.abs(value_terms).sum(axis=2)[..., None] / unit
+    gradient_error = factor * sizes + difference + skipped + none
+    return value_terms.sum(axis=2), gradient_terms.sum(axis=2), value_error, gradient_error
+
+
+def assert_equals_twin(critic, states, particles):
+    value, gradient, value_error, gradient_error = twin(critic, states, particles)
+    found = critic.value_and_action_gradient(states, particles)
+    assert found[0].dtype == found[1].dtype == critic.dtype
+    assert np.all(np.abs(found[0] - value) <= value_error)
+    assert np.all(np.abs(found[1] - gradient) <= gradient_error)
+    assert np.all(np.abs(critic.value(states, particles) - value) <= value_error)
+    assert np.array_equal(critic.action_gradient(states, particles), found[1])
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("D", range(1, 10))
+def test_value_and_gradient_equal_the_naive_twin(D, dtype):
+    for O in range(1, 6):
+        M = 13 + 29 * D + O
+        for isa in available_simd_isas():
+            with simd(isa):
+                assert_equals_twin(*problem(M, O, D, dtype, seed=O))
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("M", [1, 2, 15, 16, 17, 33, 500])
+def test_any_number_of_centres_will_do(M, dtype):
+    assert_equals_twin(*problem(M, 3, 2, dtype, seed=M))
+    assert_equals_twin(*problem(M, 3, 17, dtype, S=1, N=2, action_lengthscale=2.0, seed=M))
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_length_scales_may_differ_among_coordinates(dtype):
+    critic, states, particles = problem(
+        70, 3, 2, dtype, state_lengthscale=[0.5, 1.0, 2.0], action_lengthscale=[0.25, 4.0]
+    )
+    assert_equals_twin(critic, states, particles)
+    assert critic.state_lengthscale.tolist() == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lengthscale", [0.3, 0.9, 3.0])
+def test_squares_are_expanded_near_the_centres_and_not_far_from_them(lengthscale, dtype):
+    # From 0.3 length scales around the middle, where all are expanded, to 3.3, where none are.
+    for M in (1, 40):
+        critic, states, particles = problem(
+            M, 2, 2, dtype, N=200, state_lengthscale=0.7, action_lengthscale=lengthscale
+        )
+        assert_equals_twin(critic, states, particles)
+        assert_equals_twin(critic, states, dtype(3) * particles)
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_stated_error_holds_far_from_the_origin(dtype):
+    critic = KernelQ(
+        np.zeros((1, 1), dtype),
+        np.full((1, 1), 100.0, dtype),
+        np.ones(1, dtype),
+        state_lengthscale=1.0,
+        action_lengthscale=0.3,
+    )
+    particles = (100.0 + np.linspace(-1, 1, 999)).astype(dtype).reshape(1, -1, 1)
+    assert_equals_twin(critic, np.zeros((1, 1), dtype), particles)
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_stated_error_holds_for_a_gradient_near_a_centre(dtype):
+    critic = KernelQ(
+        np.zeros((2, 1), dtype),
+        np.array([[-2.7], [2.7]], dtype),
+        np.ones(2, dtype),
+        state_lengthscale=1.0,
+        action_lengthscale=1.0,
+    )
+    assert_equals_twin(critic, np.zeros((1, 1), dtype), np.array([[[2.7 + 1e-4]]], dtype))
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("D", [1, 2, 3, 5, 6])
+def test_the_gradient_is_the_derivative_of_the_value(D):
+    # At h = 1e-5 both h^2 |Q'''| / 6 and u |Q| / h are below 1e-9 of sum |terms|.
+    critic, states, particles = problem(100, 3, D, np.float64, N=7)
+    gradient = critic.action_gradient(states, particles)
+    h = 1e-5
+    for d in range(D):
+        up, down = particles.copy(), particles.copy()
+        up[:, :, d] += h
+        down[:, :, d] -= h
+        slope = (critic.value(states, up) - critic.value(states, down)) / (2 * h)
+        assert np.abs(slope - gradient[:, :, d]).max() <= 1e-6 * np.abs(gradient).max()
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("relevant", [0, 1, 7, 40])
+def test_centres_that_do_not_matter_may_be_skipped(relevant, dtype):
+    random = np.random.default_rng(1)
+    critic, states, particles = problem(1000, 2, 3, dtype, N=20)
+    center_states = critic.center_states.copy()
+    far = random.permutation(1000)[relevant:]
+    # 4 to 14 length scales away in 0.5: state factors from 1e-14 to 1e-170, beside those near 1.
+    center_states[far] += random.uniform(4, 7, (len(far), 2)).astype(dtype)
+    skipping = KernelQ(
+        center_states,
+        critic.center_actions,
+        critic.weights,
+        state_lengthscale=0.5,
+        action_lengthscale=0.5,
+    )
+    assert_equals_twin(skipping, states, particles)
+
+
+@pytest.mark.closed_form
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_centre_by_hand(dtype):
+    one = KernelQ(
+        np.array([[1.0]], dtype),
+        np.array([[0.5]], dtype),
+        np.array([2.0], dtype),
+        state_lengthscale=2.0,
+        action_lengthscale=0.5,
+    )
+    states, particles = np.array([[3.0]], dtype), np.array([[[0.5], [1.0]]], dtype)
+    value, gradient = one.value_and_action_gradient(states, particles)
+    k = np.exp(-0.5)  # the state is one length scale away, and so is the second particle
+    tolerance = 20 * unit_roundoff(dtype) * 4
+    assert np.allclose(value, [[2 * k, 2 * k * k]], rtol=0, atol=tolerance)
+    assert np.allclose(gradient, [[[0], [-4 * k * k]]], rtol=0, atol=tolerance)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("D", [1, 3, 5])
+def test_bits_do_not_depend_on_threads(D, dtype):
+    critic, states, particles = problem(333, 4, D, dtype, S=37, N=21)
+    for isa in available_simd_isas():
+        with simd(isa):
+            same_on_all_threads(lambda: critic.value_and_action_gradient(states, particles))
+            same_on_all_threads(lambda: critic.value(states, particles))
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_states_and_particles_do_not_see_each_other(dtype):
+    critic, states, particles = problem(200, 3, 2, dtype, S=6, N=9)
+    whole = critic.value_and_action_gradient(states, particles)
+    for s in range(6):
+        part = critic.value_and_action_gradient(states[s : s + 1], particles[s : s + 1, 2:5])
+        assert bits(*part) == bits(whole[0][s, 2:5], whole[1][s, 2:5])
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_out_is_filled_and_returned(dtype):
+    critic, states, particles = problem(50, 3, 2, dtype)
+    value, gradient = critic.value_and_action_gradient(states, particles)
+    out = np.empty_like(value), np.empty_like(gradient)
+    found = critic.value_and_action_gradient(states, particles, out=out)
+    assert found[0] is out[0]
+    assert found[1] is out[1]
+    assert bits(*out) == bits(value, gradient)
+    only = np.empty_like(value), np.empty_like(gradient)
+    assert critic.value(states, particles, out=only[0]) is only[0]
+    assert critic.action_gradient(states, particles, out=only[1]) is only[1]
+    assert bits(*only) == bits(critic.value(states, particles), gradient)
+    assert critic.value(states, particles[:, :0]).shape == (3, 0)
+    assert critic.action_gradient(states[:0], particles[:0]).shape == (0, 5, 2)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_mean_of_critics_is_a_critic(dtype):
+    critics = [problem(M, 3, 2, dtype, seed=M)[0] for M in (20, 33, 7)]
+    _, states, particles = problem(1, 3, 2, dtype)
+    mean = KernelQ.mean(critics)
+    assert len(mean) == 60
+    assert mean.dtype == dtype
+    each = [twin(q, states, particles) for q in critics]
+    _, _, value_error, gradient_error = twin(mean, states, particles)
+    value = np.mean([value for value, *_ in each], axis=0)
+    gradient = np.mean([gradient for _, gradient, *_ in each], axis=0)
+    # One rounding more: weights divided by 3.
+    found = mean.value_and_action_gradient(states, particles)
+    assert np.all(np.abs(found[0] - value) <= 1.1 * value_error)
+    assert np.all(np.abs(found[1] - gradient) <= 1.1 * gradient_error)
+    other = problem(5, 3, 2, dtype, action_lengthscale=0.25)[0]
+    with pytest.raises(ValueError, match="length scales"):
+        KernelQ.mean([critics[0], other])
+
+
+def test_astype_is_the_same_function():
+    critic, states, particles = problem(50, 3, 2, np.float32)
+    double = critic.astype(np.float64)
+    assert double.dtype == np.float64
+    assert critic.dtype == np.float32
+    value, gradient = kernel_q(
+        critic.center_states,
+        critic.center_actions,
+        critic.weights,
+        states,
+        particles,
+        state_lengthscale=0.5,
+        action_lengthscale=0.5,
+    )
+    wide = states.astype(float), particles.astype(float)
+    found = double.value_and_action_gradient(*wide)
+    assert np.allclose(found[0], value, rtol=0, atol=1e-13)
+    assert np.allclose(found[1], gradient, rtol=0, atol=1e-13)
+    back = double.astype(np.float32)
+    assert bits(back.value(states, particles)) == bits(critic.value(states, particles))
+    assert repr(critic) == "KernelQ(M=50, O=3, D=2, float32)"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_reaches_the_caller(dtype):
+    critic, states, particles = problem(500, 3, 2, dtype)
+    particles[1, 2, 0] = np.nan
+    states[2, 1] = np.nan
+    value, gradient = critic.value_and_action_gradient(states, particles)
+    bad = np.zeros((3, 5), bool)
+    bad[1, 2] = bad[2] = True
+    assert np.array_equal(np.isnan(value), bad)
+    assert np.array_equal(np.isnan(gradient).any(axis=2), bad)
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 1e20), (np.float64, 1e160)])
+def test_a_finite_particle_far_away_has_almost_no_value(dtype, far):
+    critic, states, particles = problem(5, 3, 2, dtype)
+    particles[:] = far
+    assert np.abs(critic.value(states, particles)).max() <= 1e-36
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_weights_of_zero_give_zero(dtype):
+    critic, states, particles = problem(5, 3, 2, dtype)
+    nothing = KernelQ(
+        critic.center_states,
+        critic.center_actions,
+        np.zeros(5, dtype),
+        state_lengthscale=0.5,
+        action_lengthscale=0.5,
+    )
+    assert not nothing.value(states, particles).any()
+    assert not nothing.action_gradient(states, particles).any()
+
+
+@pytest.mark.parametrize(("whole", "dtype"), [(np.uint32, np.float32), (np.uint64, np.float64)])
+def test_nan_with_a_payload_reaches_the_caller(whole, dtype):
+    critic, states, particles = problem(5, 3, 2, dtype)
+    quiet = np.array(np.nan, dtype).view(whole)
+    particles[0, 0, 0] = (quiet | whole(1)).view(dtype)
+    assert np.isnan(critic.value(states, particles)[0, 0])
+
+
+def test_the_largest_weights_give_what_they_should():
+    one = KernelQ(
+        np.zeros((2, 1), np.float32),
+        np.array([[-2.7], [2.7]], np.float32),
+        np.full(2, 3e38, np.float32),
+        state_lengthscale=1.0,
+        action_lengthscale=1.0,
+    )
+    found = one.value(np.zeros((1, 1), np.float32), np.full((1, 1, 1), 2.7, np.float32))
+    assert abs(found / 3e38 - 1) < 1e-4
+
+
+def arguments(dtype=np.float32):
+    return {
+        "center_states": np.zeros((4, 3), dtype),
+        "center_actions": np.zeros((4, 2), dtype),
+        "weights": np.ones(4, dtype),
+        "state_lengthscale": 0.5,
+        "action_lengthscale": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "value"),
+    [
+        (TypeError, "center_states", [[0.0] * 3] * 4),
+        (TypeError, "center_states", np.zeros((4, 3), int)),
+        (TypeError, "center_states", np.zeros((4, 3), np.float16)),
+        (TypeError, "center_states", np.zeros((4, 3), ">f4")),
+        (TypeError, "center_states", np.zeros((4, 3), object)),
+        (ValueError, "center_states", np.zeros(4, np.float32)),
+        (ValueError, "center_states", np.full((4, 3), np.nan, np.float32)),
+        (ValueError, "center_states", np.zeros((4, 3), np.float32, order="F")),
+        (ValueError, "center_states", np.zeros((8, 3), np.float32)[::2]),
+        (ValueError, "center", np.zeros((0, 3), np.float32)),
+        (TypeError, "center_actions", [[0.0] * 2] * 4),
+        (TypeError, "center_actions", np.zeros((4, 2))),
+        (ValueError, "center_actions", np.zeros((5, 2), np.float32)),
+        (ValueError, "center_actions", np.zeros((4, 2), np.float32, order="F")),
+        (ValueError, "center_actions", np.full((4, 2), np.inf, np.float32)),
+        (TypeError, "weights", [1.0] * 4),
+        (TypeError, "weights", np.ones(4)),
+        (ValueError, "weights", np.ones(5, np.float32)),
+        (ValueError, "weights", np.ones((4, 1), np.float32)),
+        (ValueError, "weights", np.full(4, np.nan, np.float32)),
+        (ValueError, "state_lengthscale", 0.0),
+        (ValueError, "state_lengthscale", -1.0),
+        (ValueError, "state_lengthscale", np.nan),
+        (ValueError, "state_lengthscale", np.inf),
+        (ValueError, "state_lengthscale", [0.5, 0.5]),
+        (ValueError, "action_lengthscale", [0.5, 0.0]),
+        (ValueError, "action_lengthscale", [[0.5, 0.5]]),
+        (ValueError, "action_lengthscale", None),
+        (ValueError, "kernel", "laplace"),
+    ],
+)
+def test_bad_critics_are_refused_by_name(error, name, value):
+    given = arguments() | {("kernel" if name == "kernel" else name): value}
+    if name == "center":
+        given = arguments() | {"center_states": value}
+    with pytest.raises(error, match=name):
+        KernelQ(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weights", np.ones(4, object)),
+        ("center_actions", np.zeros((4, 2), object)),
+        ("state_lengthscale", "long"),
+        ("action_lengthscale", [[1.0], 2.0]),
+    ],
+)
+def test_bad_critics_are_refused_by_name_for_other_objects(name, value):
+    with pytest.raises((TypeError, ValueError), match=name):
+        KernelQ(**arguments() | {name: value})
+
+
+BAD_INPUTS = [
+    (TypeError, "states", np.zeros((2, 3))),
+    (TypeError, "states", [[0.0] * 3] * 2),
+    (TypeError, "states", np.zeros((2, 3), np.int32)),
+    (ValueError, "states", np.zeros((2, 4), np.float32)),
+    (ValueError, "states", np.zeros(3, np.float32)),
+    (ValueError, "states", np.zeros((2, 3), np.float32, order="F")),
+    (TypeError, "particles", np.zeros((2, 5, 2))),
+    (TypeError, "particles", np.zeros((2, 5, 2), ">f4")),
+    (TypeError, "particles", None),
+    (ValueError, "particles", np.zeros((3, 5, 2), np.float32)),
+    (ValueError, "particles", np.zeros((2, 5, 3), np.float32)),
+    (ValueError, "particles", np.zeros((2, 5), np.float32)),
+    (ValueError, "particles", np.zeros((2, 5, 4), np.float32)[:, :, ::2]),
+    (TypeError, r"out\[0\]", (np.zeros((2, 5)), np.zeros((2, 5, 2), np.float32))),
+    (ValueError, r"out\[0\]", (np.zeros((5, 2), np.float32), np.zeros((2, 5, 2), np.float32))),
+    (ValueError, r"out\[1\]", (np.zeros((2, 5), np.float32), np.zeros((2, 5), np.float32))),
+    (TypeError, r"out\[1\]", (np.zeros((2, 5), np.float32), [[0.0]])),
+    (ValueError, r"out\[1\]", (None, np.zeros((2, 5, 4), np.float32)[:, :, ::2])),
+    (ValueError, r"out\[1\]", (None, np.broadcast_to(np.float32(0), (2, 5, 2)))),
+]
+
+
+@pytest.mark.parametrize(("error", "name", "value"), BAD_INPUTS)
+def test_bad_calls_are_refused_by_name(error, name, value):
+    critic = KernelQ(**arguments())
+    out = np.zeros((2, 5), np.float32), np.zeros((2, 5, 2), np.float32)
+    given = {
+        "states": np.zeros((2, 3), np.float32),
+        "particles": np.zeros((2, 5, 2), np.float32),
+        "out": out,
+    }
+    given["out" if name.startswith("out") else name] = value
+    with pytest.raises(error, match=name):
+        critic.value_and_action_gradient(**given)
+    written = given["out"] if name.startswith("out") else out
+    assert not any(np.any(np.asarray(x)) for x in written if x is not None)
+
+
+def test_outputs_may_share_no_memory_with_inputs_or_each_other():
+    critic = KernelQ(**arguments())
+    states = np.zeros((2, 3), np.float32)
+    memory = np.zeros(40, np.float32)
+    particles = memory[:20].reshape(2, 5, 2)
+    with pytest.raises(ValueError, match=r"out\[1\] shares memory with particles"):
+        critic.action_gradient(states, particles, out=particles)
+    with pytest.raises(ValueError, match=r"out\[0\] shares memory with particles"):
+        critic.value(states, particles, out=memory[15:25].reshape(2, 5))
+    out = memory[30:40].reshape(2, 5), memory[20:40].reshape(2, 5, 2)
+    with pytest.raises(ValueError, match=r"out\[0\] shares memory with out\[1\]"):
+        critic.value_and_action_gradient(states, particles, out=out)
+    assert not memory.any()
