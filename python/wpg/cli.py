@@ -101,12 +101,22 @@ def _train(arguments: argparse.Namespace) -> int:
             settings=_settings(arguments),
             quiet=arguments.quiet,
         )
+    _draw(folder)
     print(
         f"{result['env']} seed {result['seed']}: mean return {result['mean_return']:.1f} over "
         f"{len(result['returns'])} episodes after {result['env_steps']} steps in "
         f"{result['wall_seconds']:.1f} s -> {folder}"
     )
     return 0
+
+
+def _draw(folder: Path) -> None:
+    from wpg import plots
+
+    try:
+        plots.plot_learning([folder], folder / "learning.png")
+    except ImportError:
+        print("no learning.png: pip install 'wpg[plot]' for pictures", file=sys.stderr)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.errors import UsageError
+from wpg.runs import CHECKPOINT, Run, load_agent
 
 if TYPE_CHECKING:
     from wpg.agents import WPG
@@ -41,8 +42,6 @@ def _rows(path: Path) -> dict[str, NDArray[np.float64]]:
 
 def plot_learning(runs: list[Path], out: Path) -> Path:
     """Return against environment steps: training episodes as dots, evaluations as lines."""
-    from wpg.runs import Run
-
     figure, axes = _figure(7, 4.2)
     axis = axes[0, 0]
     threshold = None
@@ -170,8 +169,6 @@ def plot_runs(runs: list[Path], out: Path | None) -> list[Path]:
         import matplotlib  # noqa: F401
     except ImportError:
         raise UsageError("pictures want matplotlib: pip install 'wpg[plot]'") from None
-    from wpg.runs import CHECKPOINT, Run, load_agent
-
     for run in runs:
         Run(run).read_config()
     folder = runs[0] if out is None else out

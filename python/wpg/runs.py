@@ -237,14 +237,7 @@ def _go_on(agent: WPG, run: Run, total_steps: int) -> dict[str, Any]:
         run.save()
         run.say(f"stopped; go on with: wpg train --resume {run.folder}")
         raise
-    content = run.finish(agent, total_steps, result)
-    try:
-        from wpg.plots import plot_learning
-
-        plot_learning([run.folder], run.folder / "learning.png")
-    except ImportError:
-        run.say("no learning.png: pip install 'wpg[plot]' for pictures")
-    return content
+    return run.finish(agent, total_steps, result)
 
 
 def load_agent(path: Path) -> WPG:

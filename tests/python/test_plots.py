@@ -32,7 +32,6 @@ def test_learning_and_policy_pictures(tmp_path: Path, env: str) -> None:
         runs.train(
             env, seed=seed, total_steps=130, folder=folders[-1], settings=SETTINGS, quiet=True
         )
-        assert (folders[-1] / "learning.png").exists()
     written = plots.plot_runs(folders, tmp_path / "out")
     assert [path.name for path in written] == ["learning.png", "policy.png", "policy-2.png"]
     for path in written:

@@ -20,8 +20,8 @@ struct Block {
 template <class T>
 class BlockPlan {
  public:
-  /// Elements that a block aims at: with its buffers it stays inside 32 KiB.
-  static constexpr std::int64_t kAim = 4096 / sizeof(T);
+  /// Elements that a block aims at: with its buffers it stays inside the first-level cache.
+  static constexpr std::int64_t kAim = 2048 / sizeof(T);
 
   explicit BlockPlan(const CloudShape& shape) : shape_(shape) {
     if (shape.size() == 0) return;

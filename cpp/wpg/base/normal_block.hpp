@@ -80,22 +80,30 @@ class NormalBlock {
     const u32v state0 = u32v{} + static_cast<std::uint32_t>(block.first_state);
     const u32v word3 = u32v{} + stream_word(key.stream, key.step);
     const u64v word2 = u64v{} + (key.step & 0xFFFFFFFFu);
+    // Pointers in local variables: after a store the compiler must read members again.
+    const std::uint32_t* const group = group_.get();
+    const std::uint32_t* const state = state_.get();
+    const std::uint32_t* const coordinate = coordinate_.get();
+    T* const column0 = column(0);
+    T* const column1 = column(1);
+    T* const column2 = column(kGroup<T> - 2);
+    T* const column3 = column(kGroup<T> - 1);
     for (std::int64_t b = 0; b < blocks; b += kLanes<float>) {
-      const u32v c0 = load<u32v>(group_.get() + b) + group0;
-      const u32v c1 = kOneState ? state0 : load<u32v>(state_.get() + b) + state0;
-      const u32v c3 = load<u32v>(coordinate_.get() + b) | word3;
+      const u32v c0 = load<u32v>(group + b) + group0;
+      const u32v c1 = kOneState ? state0 : load<u32v>(state + b) + state0;
+      const u32v c3 = load<u32v>(coordinate + b) | word3;
       // Even and odd 32-bit lanes, each in 64-bit lanes; dirty high halves do no harm.
       const auto even = philox4x32<u64v>((u64v)c0, (u64v)c1, word2, (u64v)c3, keys);
       const auto odd =
           philox4x32<u64v>((u64v)c0 >> 32, (u64v)c1 >> 32, word2, (u64v)c3 >> 32, keys);
       if constexpr (kGroup<T> == 4) {
-        store(column(0) + b, join_words(even.x0, odd.x0));
-        store(column(1) + b, join_words(even.x1, odd.x1));
-        store(column(2) + b, join_words(even.x2, odd.x2));
-        store(column(3) + b, join_words(even.x3, odd.x3));
+        store(column0 + b, join_words(even.x0, odd.x0));
+        store(column1 + b, join_words(even.x1, odd.x1));
+        store(column2 + b, join_words(even.x2, odd.x2));
+        store(column3 + b, join_words(even.x3, odd.x3));
       } else {
-        interleave(column(0) + b, low(even.x0) | (even.x1 << 32), low(odd.x0) | (odd.x1 << 32));
-        interleave(column(1) + b, low(even.x2) | (even.x3 << 32), low(odd.x2) | (odd.x3 << 32));
+        interleave(column0 + b, low(even.x0) | (even.x1 << 32), low(odd.x0) | (odd.x1 << 32));
+        interleave(column1 + b, low(even.x2) | (even.x3 << 32), low(odd.x2) | (odd.x3 << 32));
       }
     }
   }
@@ -124,7 +132,7 @@ class NormalBlock {
   // Rows of D coordinates from the columns into order. Where there is room, whole vectors are
   // stored, and what they write too much the next rows overwrite.
   void place(const Block& block, T* row) {
-    const std::int64_t D = dimension_;
+    const std::int64_t D = dimension_, width = width_;
     const T* last = row + block.states * block.particles * D;
     const T* roomy = D <= kLanes<T> ? last - kGroup<T> * D - kLanes<T> : row;
     for (std::int64_t s = 0; s < block.states; ++s) {
@@ -132,15 +140,15 @@ class NormalBlock {
       std::int64_t left = block.particles;
       if (D == 1) {
         for (; left >= kGroup<T>; left -= kGroup<T>, ++group, row += kGroup<T>) {
-          for (int k = 0; k < kGroup<T>; ++k) row[k] = group[k * width_];
+          for (int k = 0; k < kGroup<T>; ++k) row[k] = group[k * width];
         }
       }
       for (; left >= kGroup<T> && row < roomy; left -= kGroup<T>, group += D) {
-        for (int k = 0; k < kGroup<T>; ++k, row += D) store(row, load<V>(group + k * width_));
+        for (int k = 0; k < kGroup<T>; ++k, row += D) store(row, load<V>(group + k * width));
       }
       for (; left > 0; left -= kGroup<T>, group += D) {
         for (int k = 0; k < kGroup<T> && k < left; ++k, row += D) {
-          for (std::int64_t d = 0; d < D; ++d) row[d] = group[k * width_ + d];
+          for (std::int64_t d = 0; d < D; ++d) row[d] = group[k * width + d];
         }
       }
     }

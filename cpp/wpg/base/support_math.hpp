@@ -30,8 +30,8 @@ WPG_FORMULA V clamp(V x, V low, V high) {
 /// period = 2L. Source: symmetrised Euler scheme, Bossy, Gobet, Talay 2004.
 template <class V>
 WPG_FORMULA V reflect(V x, V low, V high, V period, V inverse_period) {
-  const V above = larger(V(low + low - x), x);
-  const V once = smaller(V(high + high - above), above);
+  const V above = larger(V((low + low) - x), x);
+  const V once = smaller(V((high + high) - above), above);
   if (!any_lane(!(once >= low))) return once;
   const V away = absolute(V(x - low));
   const V rest = away - floor_of<V>(away * inverse_period) * period;

@@ -1,60 +1,25 @@
-// exp(x) for x <= 0, for the profiles of kernels. V is a number or a vector of numbers.
+// Powers of two, for the profiles of kernels. V is a number or a vector of numbers.
 //
-// exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, and a polynomial for exp(r).
-// Measured (test_kernel_q.cpp): 1.5 ulp in float and 2 ulp in double; 0 below -87 (float), -708.
+// 2^x = 2^n 2^r, n = round(x), |r| <= 1/2, and a polynomial for 2^r: a Chebyshev interpolant
+// computed in 40 digits. Kernels work in base two: exp(-r^2/2) = 2^(-kHalfLog2E r^2).
 #pragma once
 
 #include "wpg/base/lanes.hpp"
 
 namespace wpg {
 
-template <class V>
-WPG_FORMULA V exponential_of_negative(V x) {
-  using U = unsigned_of<V>;
-  using T = number_of<V>;
-  if constexpr (sizeof(T) == 4) {
-    constexpr T kRound = 12582912.0f;  // 1.5 * 2^23: the low bits of the sum hold n
-    const V moved = x * 1.44269504089f + kRound;
-    const V n = moved - kRound;
-    V r = x - n * 0.693359375f;
-    r = r - n * -2.12194440e-4f;
-    V p = r * 0.001392617612f + 0.008363173075f;
-    p = p * r + 0.04166655466f;
-    p = p * r + 0.1666657703f;
-    p = p * r + 0.5f;
-    p = p * (r * r) + r + 1.0f;
-    const V scaled = same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 23)));
-    return select(x < -87.0f, V(x - x), scaled);
-  } else {
-    constexpr T kRound = 6755399441055744.0;  // 1.5 * 2^52
-    const V moved = x * 1.44269504088896340736 + kRound;
-    const V n = moved - kRound;
-    V r = x - n * 6.93147180369123816490e-1;
-    r = r - n * 1.90821492927058770002e-10;
-    V p = r * 2.09146793765839351e-9 + 2.5105206373957011116e-8;
-    p = p * r + 2.7557273661348636219e-7;
-    p = p * r + 2.7557255425746434682e-6;
-    p = p * r + 0.000024801587325533363819;
-    p = p * r + 0.00019841269874800491981;
-    p = p * r + 0.0013888888888883752417;
-    p = p * r + 0.008333333333326140884;
-    p = p * r + 0.041666666666666669752;
-    p = p * r + 0.16666666666666670986;
-    p = p * r + 0.5;
-    p = p * (r * r) + r + 1.0;
-    const V scaled = same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 52)));
-    return select(x < -708.0, V(x - x), scaled);
-  }
-}
+/// log2(e) / 2.
+template <class T>
+inline constexpr T kHalfLog2E = T(0.72134752044448170368);
 
-/// 2^x for finite x <= 120 (float), <= 1000 (double), by the same scheme in base two; below -125
-/// and -1000 the value there. Relative error below 2.8e-7 in float, 4e-16 in double.
+/// 2^x for finite x <= 120 (float), <= 1000 (double); below -125 and -1000 the value there.
+/// Relative error below 2.8e-7 in float, 4e-16 in double (measured in test_kernel_q.cpp).
 template <class V>
 WPG_FORMULA V power_of_two(V x) {
   using U = unsigned_of<V>;
   using T = number_of<V>;
   if constexpr (sizeof(T) == 4) {
-    constexpr T kRound = 12582912.0f;
+    constexpr T kRound = 12582912.0f;  // 1.5 * 2^23: the low bits of the sum hold n
     x = larger(V(all_lanes<V>(-125.0f)), x);
     const V moved = x + kRound;
     const V r = x - (moved - kRound);
@@ -65,7 +30,7 @@ WPG_FORMULA V power_of_two(V x) {
     p = p * r + 1.0f;
     return same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 23)));
   } else {
-    constexpr T kRound = 6755399441055744.0;
+    constexpr T kRound = 6755399441055744.0;  // 1.5 * 2^52
     x = larger(V(all_lanes<V>(-1000.0)), x);
     const V moved = x + kRound;
     const V r = (x - (moved - kRound)) * 0.69314718055994530942;

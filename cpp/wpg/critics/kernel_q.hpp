@@ -28,7 +28,7 @@ class KernelQ {
   /// The state factor is computed once per state and shared by its N particles. With
   /// b_m = |weights[m]| k_s, centres with b_m < (u / M) max_m b_m, u the unit roundoff, are
   /// skipped: together they change a value by less than u max_m b_m. Cost: S M (O + 4) + S N M' (2
-  /// D + 13), M' the centres that are left; memory of one thread M (D + 3), nothing of size N M.
+  /// D + 13), M' the centres that are left; memory of one thread M (D + 5), nothing of size N M.
   /// Error: with R the largest |a| or |a_m| in length scales, and e = (M' + 6 (D + 4) (1 + R)^2) u,
   /// a value is off by e sum_m |terms| and a gradient by e sum_m |terms| (|a_m - middle| +
   /// |a - middle|) / lengthscale^2 + 4 (1 + R) u sum_m |terms| / lengthscale, beyond what was

@@ -22,9 +22,6 @@ T sum_of_lanes(vector_of<T> v) {
   return lane[0];
 }
 
-template <class T>
-constexpr T kHalfLog2E = T(0.72134752044448170368);
-
 /// term with the sign of the weight: signs are +0 or -0.
 template <class V>
 WPG_FORMULA V with_sign(V term, V sign) {
@@ -32,78 +29,88 @@ WPG_FORMULA V with_sign(V term, V sign) {
   return same_bits<V>(U(same_bits<U>(term) ^ same_bits<U>(sign)));
 }
 
-/// Every particle against every centre of the slice.
+/// One particle against every centre of the slice.
 ///
-/// kD: the action dimension where it is small, so that the inner loop is straight code; 0 reads it
-/// at run time. kExpanded: |a - c|^2 = |a|^2 - 2 a.c + |c|^2, whose first term leaves the loop and
-/// whose last one is known beforehand; otherwise differences first.
+/// kExpanded: |a - c|^2 = |a|^2 - 2 a.c + |c|^2, whose first term leaves the loop and whose last
+/// one is in the exponents already; otherwise differences first. kD is the action dimension where
+/// it is small, so that sums stay in registers.
 template <class T, int kD, bool kGradient, bool kExpanded>
 void pairs(const KernelQ<T>& q, const StateSlice<T>& slice, T* value, T* gradient, const T* point) {
   using V = vector_of<T>;
-  constexpr int kMost = kD > 0 ? kD : 1;
-  const std::int64_t D = kD > 0 ? kD : q.action_size();
   constexpr T kLog2E = 2 * kHalfLog2E<T>;
-  Scratch<T> wide_sum(kD > 0 ? 0 : D * kLanes<T>);
-  V fixed_sum[kMost] = {}, fixed_point[kMost];
+  const T* const exponents = kExpanded ? slice.expanded_exponents : slice.exponents;
+  const T* const signs = slice.signs;
+  const T* const actions = slice.actions;
+  const std::int64_t stride = slice.stride, count = slice.count;
+  V total = V{}, sum[kD], at[kD];
   T square_of_point = 0;
-  for (std::int64_t d = 0; d < D; ++d) {
+#pragma GCC unroll 16
+  for (int d = 0; d < kD; ++d) {
     square_of_point += point[d] * point[d];
-    if constexpr (kD > 0) {
-      fixed_point[d] = all_lanes<V>(kExpanded ? kLog2E * point[d] : point[d]);
-    } else {
-      store(&wide_sum[d * kLanes<T>], V{});
-    }
+    at[d] = all_lanes<V>(kExpanded ? kLog2E * point[d] : point[d]);
+    sum[d] = V{};
   }
-  const auto coordinate = [&](std::int64_t d) __attribute__((always_inline)) {
-    if constexpr (kD > 0) return fixed_point[d];
-    return all_lanes<V>(kExpanded ? kLog2E * point[d] : point[d]);
-  };
-  V total = V{};
-  for (std::int64_t m = 0; m < slice.count; m += kLanes<T>) {
-    V exponent = load<V>(slice.exponents + m);
-    if constexpr (kExpanded) {
-      exponent = exponent - load<V>(slice.half_squares + m);
-      for (std::int64_t d = 0; d < D; ++d) {
-        exponent = exponent + coordinate(d) * load<V>(slice.actions + d * slice.stride + m);
+  for (std::int64_t m = 0; m < count; m += kLanes<T>) {
+    V exponent = load<V>(exponents + m);
+    V away[kD];
+#pragma GCC unroll 16
+    for (int d = 0; d < kD; ++d) {
+      away[d] = load<V>(actions + d * stride + m);
+      if constexpr (kExpanded) {
+        exponent = exponent + at[d] * away[d];
+      } else {
+        away[d] = away[d] - at[d];
+        exponent = exponent - (away[d] * kHalfLog2E<T>)*away[d];
       }
-    } else {
-      V square = V{};
-      for (std::int64_t d = 0; d < D; ++d) {
-        const V away = load<V>(slice.actions + d * slice.stride + m) - coordinate(d);
-        square = square + away * away;
-      }
-      exponent = exponent - square * kHalfLog2E<T>;
     }
-    const V term = with_sign(power_of_two<V>(exponent), load<V>(slice.signs + m));
+    const V term = with_sign(power_of_two<V>(exponent), load<V>(signs + m));
     total = total + term;
     if constexpr (kGradient) {
-      for (std::int64_t d = 0; d < D; ++d) {
-        V factor = load<V>(slice.actions + d * slice.stride + m);
-        if constexpr (!kExpanded) factor = factor - coordinate(d);
-        if constexpr (kD > 0) {
-          fixed_sum[d] = fixed_sum[d] + term * factor;
-        } else {
-          T* sum = &wide_sum[d * kLanes<T>];
-          store(sum, load<V>(sum) + term * factor);
-        }
-      }
+#pragma GCC unroll 16
+      for (int d = 0; d < kD; ++d) sum[d] = sum[d] + term * away[d];
     }
   }
   const T scale = kExpanded ? power_of_two<T>(-kHalfLog2E<T> * square_of_point) : T(1);
   const T sum_of_terms = sum_of_lanes<T>(total);
   if (value != nullptr) *value = std::ldexp(sum_of_terms * scale, slice.power);
   if constexpr (kGradient) {
-    for (std::int64_t d = 0; d < D; ++d) {
-      V sum;
-      if constexpr (kD > 0) {
-        sum = fixed_sum[d];
-      } else {
-        sum = load<V>(&wide_sum[d * kLanes<T>]);
-      }
-      T slope = sum_of_lanes<T>(sum);
+#pragma GCC unroll 16
+    for (int d = 0; d < kD; ++d) {
+      T slope = sum_of_lanes<T>(sum[d]);
       if constexpr (kExpanded) slope -= sum_of_terms * point[d];
       gradient[d] = std::ldexp(slope * scale, slice.power) * q.inverse_action_lengthscale()[d];
     }
+  }
+}
+
+/// The same for any action dimension: differences first, sums in memory.
+template <class T, bool kGradient>
+void wide_pairs(const KernelQ<T>& q, const StateSlice<T>& slice, T* value, T* gradient,
+                const T* point, T* sums) {
+  using V = vector_of<T>;
+  const std::int64_t D = q.action_size();
+  for (std::int64_t e = 0; e < D * kLanes<T>; ++e) sums[e] = 0;
+  V total = V{};
+  for (std::int64_t m = 0; m < slice.count; m += kLanes<T>) {
+    const T* const actions = slice.actions + m;
+    V square = V{};
+    for (std::int64_t d = 0; d < D; ++d) {
+      const V away = load<V>(actions + d * slice.stride) - all_lanes<V>(point[d]);
+      square = square + away * away;
+    }
+    const V term = with_sign(power_of_two<V>(load<V>(slice.exponents + m) - square * kHalfLog2E<T>),
+                             load<V>(slice.signs + m));
+    total = total + term;
+    for (std::int64_t d = 0; kGradient && d < D; ++d) {
+      const V away = load<V>(actions + d * slice.stride) - all_lanes<V>(point[d]);
+      T* sum = sums + d * kLanes<T>;
+      store(sum, load<V>(sum) + term * away);
+    }
+  }
+  if (value != nullptr) *value = std::ldexp(sum_of_lanes<T>(total), slice.power);
+  for (std::int64_t d = 0; kGradient && d < D; ++d) {
+    const T slope = sum_of_lanes<T>(load<V>(sums + d * kLanes<T>));
+    gradient[d] = std::ldexp(slope, slice.power) * q.inverse_action_lengthscale()[d];
   }
 }
 
@@ -111,7 +118,7 @@ template <class T, int kD>
 void pairs_of_dimension(const KernelQ<T>& q, const StateSlice<T>& slice, T* values, T* gradient,
                         const T* particles, std::int64_t count) {
   const std::int64_t D = q.action_size();
-  Scratch<T> point(D);
+  Scratch<T> point(D), sums(kD == 0 ? D * kLanes<T> : 0);
   for (std::int64_t n = 0; n < count; ++n) {
     T square = 0;
     for (std::int64_t d = 0; d < D; ++d) {
@@ -130,13 +137,18 @@ void pairs_of_dimension(const KernelQ<T>& q, const StateSlice<T>& slice, T* valu
       for (std::int64_t d = 0; slope != nullptr && d < D; ++d) slope[d] = answer;
       continue;
     }
-    const bool expanded = q.centers_near() && square <= KernelQ<T>::kNear;
-    if (gradient != nullptr) {
-      expanded ? pairs<T, kD, true, true>(q, slice, value, slope, point.get())
-               : pairs<T, kD, true, false>(q, slice, value, slope, point.get());
+    if constexpr (kD == 0) {
+      slope != nullptr ? wide_pairs<T, true>(q, slice, value, slope, point.get(), sums.get())
+                       : wide_pairs<T, false>(q, slice, value, slope, point.get(), sums.get());
     } else {
-      expanded ? pairs<T, kD, false, true>(q, slice, value, slope, point.get())
-               : pairs<T, kD, false, false>(q, slice, value, slope, point.get());
+      const bool expanded = slice.expanded_exponents != nullptr && square <= KernelQ<T>::kNear;
+      if (slope != nullptr) {
+        expanded ? pairs<T, kD, true, true>(q, slice, value, slope, point.get())
+                 : pairs<T, kD, true, false>(q, slice, value, slope, point.get());
+      } else {
+        expanded ? pairs<T, kD, false, true>(q, slice, value, slope, point.get())
+                 : pairs<T, kD, false, false>(q, slice, value, slope, point.get());
+      }
     }
   }
 }
@@ -145,7 +157,7 @@ void pairs_of_dimension(const KernelQ<T>& q, const StateSlice<T>& slice, T* valu
 
 template <class T>
 std::int64_t slice_scratch(const KernelQ<T>& q) {
-  return q.padded() * (q.action_size() + 4);
+  return q.padded() * (q.action_size() + 5);
 }
 
 template <class T>
@@ -187,30 +199,36 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
     exponents[m] -= power;
   }
   const int shift = static_cast<int>(power);
+  const bool near = q.centers_near();
   if (kept * 4 > padded * 3) {
-    return {exponents, q.signs(), q.scaled_actions(), q.half_squares(), padded, padded, shift};
+    T* expanded = near ? scratch + padded : nullptr;
+    for (std::int64_t m = 0; near && m < padded; ++m) {
+      expanded[m] = exponents[m] - q.half_squares()[m];
+    }
+    return {exponents, expanded, q.signs(), q.scaled_actions(), padded, padded, shift};
   }
   T* kept_exponents = scratch + padded;
-  T* kept_signs = scratch + 2 * padded;
-  T* kept_squares = scratch + 3 * padded;
+  T* kept_expanded = scratch + 2 * padded;
+  T* kept_signs = scratch + 3 * padded;
   T* kept_actions = scratch + 4 * padded;
   std::int64_t at = 0;
   for (std::int64_t m = 0; m < q.centers(); ++m) {
     if (exponents[m] < cut - power) continue;
     kept_exponents[at] = exponents[m];
+    kept_expanded[at] = exponents[m] - q.half_squares()[m];
     kept_signs[at] = q.signs()[m];
-    kept_squares[at] = q.half_squares()[m];
     for (std::int64_t d = 0; d < D; ++d) {
       kept_actions[d * padded + at] = q.scaled_actions()[d * padded + m];
     }
     ++at;
   }
   for (; at % kLanes<T> != 0; ++at) {
-    kept_exponents[at] = T(-100000);
-    kept_signs[at] = kept_squares[at] = 0;
+    kept_exponents[at] = kept_expanded[at] = T(-100000);
+    kept_signs[at] = 0;
     for (std::int64_t d = 0; d < D; ++d) kept_actions[d * padded + at] = 0;
   }
-  return {kept_exponents, kept_signs, kept_actions, kept_squares, padded, at, shift};
+  return {kept_exponents, near ? kept_expanded : nullptr, kept_signs, kept_actions, padded, at,
+          shift};
 }
 
 template <class T>

@@ -9,13 +9,13 @@ namespace wpg {
 /// What one state needs of a KernelQ: the centres that matter there.
 template <class T>
 struct StateSlice {
-  const T* exponents;     // (count) log2 of |weight| times the state factor, minus `power`
-  const T* signs;         // (count) +0 or -0
-  const T* actions;       // (D, stride), scaled, relative to the middle
-  const T* half_squares;  // (count)
-  std::int64_t stride;    // elements from one coordinate to the next
-  std::int64_t count;     // a multiple of the vector width; 0 for a state that is not finite
-  int power;              // the largest exponent, rounded up: sums are multiplied by 2^power
+  const T* exponents;           // (count) log2 of |weight| times the state factor, minus `power`
+  const T* expanded_exponents;  // (count) minus log2(e) |a_m|^2 / 2 as well; null: do not expand
+  const T* signs;               // (count) +0 or -0
+  const T* actions;             // (D, stride), scaled, relative to the middle
+  std::int64_t stride;          // elements from one coordinate to the next
+  std::int64_t count;           // a multiple of the vector width; 0 for a state that is not finite
+  int power;                    // the largest exponent, rounded up: sums are multiplied by 2^power
 };
 
 #define WPG_DECLARE(isa)                                                                           \

@@ -28,13 +28,13 @@ void gaussian_matrix(const double* x, std::int64_t rows, const double* c, std::i
         const double away = p[k] - c[j * width + k];
         square += away * away;
       }
-      row[j] = square * -0.5;
+      row[j] = square * -kHalfLog2E<double>;
     }
     std::int64_t j = 0;
     for (; j + kLanes<double> <= columns; j += kLanes<double>) {
-      store(row + j, exponential_of_negative<f64v>(load<f64v>(row + j)));
+      store(row + j, power_of_two<f64v>(load<f64v>(row + j)));
     }
-    for (; j < columns; ++j) row[j] = exponential_of_negative<double>(row[j]);
+    for (; j < columns; ++j) row[j] = power_of_two<double>(row[j]);
   }
 }
 

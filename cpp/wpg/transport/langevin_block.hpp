@@ -33,6 +33,7 @@ class LangevinBlock {
         const auto i = static_cast<std::size_t>(d);
         low_[e + d] = support.low[i];
         high_[e + d] = support.high[i];
+        same_walls_ = same_walls_ && low_[e + d] == low_[0] && high_[e + d] == high_[0];
         period_[e + d] = support.period[i];
         inverse_period_[e + d] = support.inverse_period[i];
       }
@@ -53,7 +54,8 @@ class LangevinBlock {
         precondition(drift_.get(), xi, g, block.particles, state);
         g = drift_.get();
       }
-      advance(out + s * count, particles + s * count, g, xi, count, step_size, noise_scale);
+      const Rows rows{out + s * count, particles + s * count, g, xi, count, step_size, noise_scale};
+      same_walls_ ? advance<true>(rows) : advance<false>(rows);
     }
   }
 
@@ -90,32 +92,77 @@ class LangevinBlock {
     }
   }
 
-  template <class L>
-  L fold(L x, std::int64_t e) {
-    const auto at = [e](Scratch<T>& table)
-                        __attribute__((always_inline)) { return load<L>(table.get() + e); };
-    switch (kind_) {
-      case SupportKind::box_reflect:
-        return reflect<L>(x, at(low_), at(high_), at(period_), at(inverse_period_));
-      case SupportKind::box_clip:
-        return clamp<L>(finite_or_nan<L>(x), at(low_), at(high_));
-      case SupportKind::torus:
-        return wrap<L>(x, at(period_), at(inverse_period_));
-      default:
-        return finite_or_nan<L>(x);
+  /// The support's constants as plain pointers: after a store the compiler must read members again.
+  /// kSame: every coordinate has the same ones, which then stay in registers.
+  template <bool kSame>
+  struct Walls {
+    const T* low;
+    const T* high;
+    const T* period;
+    const T* inverse_period;
+
+    template <class L>
+    static L at(const T* table, std::int64_t e) {
+      if constexpr (kSame) return all_lanes<L>(table[0]);
+      return load<L>(table + e);
+    }
+  };
+
+  template <SupportKind kKind, class L, bool kSame>
+  static L fold(L x, const Walls<kSame>& walls, std::int64_t e) {
+    using W = Walls<kSame>;
+    if constexpr (kKind == SupportKind::box_reflect) {
+      return reflect<L>(x, W::template at<L>(walls.low, e), W::template at<L>(walls.high, e),
+                        W::template at<L>(walls.period, e),
+                        W::template at<L>(walls.inverse_period, e));
+    } else if constexpr (kKind == SupportKind::box_clip) {
+      return clamp<L>(finite_or_nan<L>(x), W::template at<L>(walls.low, e),
+                      W::template at<L>(walls.high, e));
+    } else if constexpr (kKind == SupportKind::torus) {
+      return wrap<L>(x, W::template at<L>(walls.period, e),
+                     W::template at<L>(walls.inverse_period, e));
+    } else {
+      return finite_or_nan<L>(x);
     }
   }
 
-  void advance(T* out, const T* a, const T* g, const T* xi, std::int64_t count, T step_size,
-               T noise_scale) {
-    const V eta = all_lanes<V>(step_size), sigma = all_lanes<V>(noise_scale);
+  /// One state's particles, `count` numbers.
+  struct Rows {
+    T* out;
+    const T* a;
+    const T* g;
+    const T* xi;
+    std::int64_t count;
+    T step_size, noise_scale;
+  };
+
+  template <SupportKind kKind, bool kSame>
+  static void advance_in(const Walls<kSame> walls, const Rows r) {
+    const V eta = all_lanes<V>(r.step_size), sigma = all_lanes<V>(r.noise_scale);
     std::int64_t e = 0;
-    for (; e + kLanes<T> <= count; e += kLanes<T>) {
-      const V x = langevin_move<V>(load<V>(a + e), load<V>(g + e), load<V>(xi + e), eta, sigma);
-      store(out + e, fold<V>(x, e));
+    for (; e + kLanes<T> <= r.count; e += kLanes<T>) {
+      const V x =
+          langevin_move<V>(load<V>(r.a + e), load<V>(r.g + e), load<V>(r.xi + e), eta, sigma);
+      store(r.out + e, fold<kKind, V>(x, walls, e));
     }
-    for (; e < count; ++e) {
-      out[e] = fold<T>(langevin_move<T>(a[e], g[e], xi[e], step_size, noise_scale), e);
+    for (; e < r.count; ++e) {
+      const T x = langevin_move<T>(r.a[e], r.g[e], r.xi[e], r.step_size, r.noise_scale);
+      r.out[e] = fold<kKind, T>(x, walls, e);
+    }
+  }
+
+  template <bool kSame>
+  void advance(const Rows& rows) {
+    const Walls<kSame> walls{low_.get(), high_.get(), period_.get(), inverse_period_.get()};
+    switch (kind_) {
+      case SupportKind::box_reflect:
+        return advance_in<SupportKind::box_reflect>(walls, rows);
+      case SupportKind::box_clip:
+        return advance_in<SupportKind::box_clip>(walls, rows);
+      case SupportKind::torus:
+        return advance_in<SupportKind::torus>(walls, rows);
+      default:
+        return advance_in<SupportKind::unbounded>(walls, rows);
     }
   }
 
@@ -126,6 +173,7 @@ class LangevinBlock {
   std::int64_t bounded_;
   // The support's constants, repeated along a row of particles so that vectors can load them.
   Scratch<T> low_, high_, period_, inverse_period_;
+  bool same_walls_ = true;  // for every coordinate
   Scratch<T> noise_, drift_, row_;
 };
 
