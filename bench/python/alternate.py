@@ -31,7 +31,7 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     return {
         "median": round(median, 2),
         "quartile_low": round(low, 2),
-        "quartile_high": round(high, 2),
+        "quartile_high": round(float(high), 2),
     }
 
 

@@ -192,30 +192,32 @@ StateSlice<T> slice_state(const KernelQ<T>& q, const T* state, T* scratch) {
   const T cut = highest - bits - (sizeof(T) == 4 ? 24 : 53);
 
   // Relative to the largest, no power of two overflows, whatever the weights.
-  const T power = std::ceil(highest);
-  std::int64_t kept = 0;
-  for (std::int64_t m = 0; m < padded; ++m) {
-    kept += exponents[m] < cut ? 0 : 1;
-    exponents[m] -= power;
-  }
+  const T power = std::ceil(highest), relative_cut = cut - power;
   const int shift = static_cast<int>(power);
+  T* expanded = scratch + padded;
+  signed_of<V> skipped = {};  // a comparison that holds is -1
+  for (std::int64_t m = 0; m < padded; m += kLanes<T>) {
+    const V exponent = load<V>(exponents + m) - power;
+    skipped = skipped - (signed_of<V>)(exponent < relative_cut);
+    store(exponents + m, exponent);
+    store(expanded + m, V(exponent - load<V>(q.half_squares() + m)));
+  }
+  std::int64_t kept = padded;
+  for (int lane = 0; lane < kLanes<T>; ++lane) kept -= skipped[lane];
   const bool near = q.centers_near();
   if (kept * 4 > padded * 3) {
-    T* expanded = near ? scratch + padded : nullptr;
-    for (std::int64_t m = 0; near && m < padded; ++m) {
-      expanded[m] = exponents[m] - q.half_squares()[m];
-    }
-    return {exponents, expanded, q.signs(), q.scaled_actions(), padded, padded, shift};
+    return {exponents, near ? expanded : nullptr, q.signs(), q.scaled_actions(), padded, padded,
+            shift};
   }
-  T* kept_exponents = scratch + padded;
-  T* kept_expanded = scratch + 2 * padded;
-  T* kept_signs = scratch + 3 * padded;
-  T* kept_actions = scratch + 4 * padded;
+  T* kept_exponents = scratch + 2 * padded;
+  T* kept_expanded = scratch + 3 * padded;
+  T* kept_signs = scratch + 4 * padded;
+  T* kept_actions = scratch + 5 * padded;
   std::int64_t at = 0;
   for (std::int64_t m = 0; m < q.centers(); ++m) {
-    if (exponents[m] < cut - power) continue;
+    if (exponents[m] < relative_cut) continue;
     kept_exponents[at] = exponents[m];
-    kept_expanded[at] = exponents[m] - q.half_squares()[m];
+    kept_expanded[at] = expanded[m];
     kept_signs[at] = q.signs()[m];
     for (std::int64_t d = 0; d < D; ++d) {
       kept_actions[d * padded + at] = q.scaled_actions()[d * padded + m];
