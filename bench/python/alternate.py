@@ -29,8 +29,8 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     each = np.array(slow) / np.array(fast)
     low, median, high = np.percentile(each, [25, 50, 75])
     return {
-        "median": round(median, 2),
-        "quartile_low": round(low, 2),
+        "median": round(float(median), 2),
+        "quartile_low": round(float(low), 2),
         "quartile_high": round(float(high), 2),
     }
 

@@ -179,6 +179,7 @@ template Preconditioner<double> preconditioner_of<double>(const py::handle&, py:
 void bind_base(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("threads"));
   m.def("get_num_threads", &get_num_threads);
+  m.def("set_work_per_thread", &set_work_per_thread, py::arg("work"));
   m.def("simd_isa", [] { return std::string(isa_name(active_isa())); });
   m.def("set_simd_isa", &set_active_isa, py::arg("name"));
   m.def("available_simd_isas", [] {

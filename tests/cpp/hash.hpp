@@ -25,6 +25,7 @@ std::uint64_t hash_of(const std::vector<T>& array) {
 template <class Make>
 std::uint64_t same_on_all_threads(Make&& make) {
   const int before = wpg::get_num_threads();
+  wpg::set_work_per_thread(256);  // threads also on small arrays
   wpg::set_num_threads(1);
   const std::uint64_t hash = hash_of(make());
   for (const int threads : {2, 3, 7}) {

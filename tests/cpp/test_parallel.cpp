@@ -107,6 +107,7 @@ void check_refusals() {
 }  // namespace
 
 int main() {
+  wpg::set_work_per_thread(256);
   check_cover();
   check_small_work_stays_here();
   check_exceptions();

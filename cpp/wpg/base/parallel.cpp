@@ -18,8 +18,9 @@
 namespace wpg {
 namespace {
 
-// Fewer elements than this for each thread and waking the thread costs more than it saves.
-constexpr std::int64_t kWorkPerThread = 16384;
+// Less work than this for each thread, about 0.1 ms, and waking threads that wait passively costs
+// more than it saves: a training run of many small calls was slower on two threads than on one.
+std::atomic<std::int64_t> work_per_thread{131072};
 constexpr int kMostThreads = 1024;
 
 int from_environment(const char* name) {
@@ -68,6 +69,11 @@ void set_num_threads(int threads) {
   configured().store(threads, std::memory_order_relaxed);
 }
 
+void set_work_per_thread(std::int64_t work) {
+  if (work < 1) throw std::invalid_argument("work_per_thread must be at least 1");
+  work_per_thread.store(work, std::memory_order_relaxed);
+}
+
 namespace detail {
 
 int threads_for(std::int64_t count, std::int64_t work_per_item) {
@@ -75,7 +81,8 @@ int threads_for(std::int64_t count, std::int64_t work_per_item) {
   const int wished = get_num_threads();
   if (wished <= 1 || pool_lost.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
   const std::int64_t work = count * std::max<std::int64_t>(1, work_per_item);
-  return static_cast<int>(std::min({std::int64_t{wished}, count, work / kWorkPerThread}));
+  return static_cast<int>(std::min(
+      {std::int64_t{wished}, count, work / work_per_thread.load(std::memory_order_relaxed)}));
 #else
   (void)count;
   (void)work_per_item;

@@ -14,6 +14,10 @@ int get_num_threads();
 /// Throws std::invalid_argument unless 1 <= threads <= 1024.
 void set_num_threads(int threads);
 
+/// How much work a thread must have before one more is woken; for tests, which use threads on small
+/// arrays, and for measurements.
+void set_work_per_thread(std::int64_t work);
+
 namespace detail {
 using RangeBody = void (*)(void* context, std::int64_t begin, std::int64_t end);
 void run_ranges(std::int64_t count, int threads, RangeBody body, void* context);
