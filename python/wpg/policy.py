@@ -151,7 +151,14 @@ class ParticlePolicy:
         return np.minimum(largest, bounded).astype(drift.dtype)
 
     def move(
-        self, critic: Any, states: Floats, cloud: Floats, *, temperature: float, step: int
+        self,
+        critic: Any,
+        states: Floats,
+        cloud: Floats,
+        *,
+        temperature: float,
+        step: int,
+        also: Floats | None = None,
     ) -> tuple[Floats, Floats, Floats]:
         """Let the cloud flow, and say what it then is.
 
@@ -160,7 +167,8 @@ class ParticlePolicy:
 
         Returns
         -------
-        particles (S, N, D), values Q (S, N), log_density (S, N) of the last-step mixture
+        particles (S, N, D), values Q (S, N), log_density (S, N) of the last-step mixture; with
+        `also` (S, K, D) the density is (S, N + K), at the particles and then at these points
         """
         eta = self.step_size(critic.action_gradient(states, cloud), temperature)
         cloud = flow(
@@ -186,7 +194,8 @@ class ParticlePolicy:
             support=self.support,
         )
         std = np.sqrt(2 * eta * np.float32(temperature))
-        density = folded_mixture_log_density(cloud, means, std, self.support)
+        points = cloud if also is None else np.concatenate([cloud, also], axis=1)
+        density = folded_mixture_log_density(points, means, std, self.support)
         return cloud, critic.value(states, cloud), density
 
     def best(self, critic: Any, states: Floats, *, refine: int = 5) -> tuple[Floats, Floats]:

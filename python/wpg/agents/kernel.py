@@ -131,13 +131,19 @@ class WPG:
             state_length=c.state_length,
             action_length=c.action_length,
             centers=c.centers,
-            planned_states=c.planned_states,
+            # Where actions are particles, q is fitted at every particle of every planned state.
+            planned_states=c.planned_states
+            if D <= 2
+            else min(c.planned_states, 1 + 6000 // c.particles),
             ridge=c.ridge,
             jitter=c.jitter,
             sweeps=c.sweeps,
             tolerance=c.tolerance,
             dynamics_centers=c.dynamics_centers,
         )
+        # Particles of every stored next state, which go on from where the last refit left them;
+        # only where the soft value comes from particles.
+        self.clouds = self.policy.start(0)
         self._evaluation_envs: list[ContinuousEnv] = []
 
     @property
@@ -299,19 +305,32 @@ class WPG:
                 np.full((P, len(grid)), -math.log(len(grid))),
                 grid,
             )
-        cloud = self.policy.start(P)
+        # Half of the actions are particles that have followed the critic, half are spread over the
+        # box, so that q is known away from the particles too; weights are those of the mixture.
+        spread = self.policy.start(P)
         log_volume = float(np.log(self._high - self._low).sum())
-        log_density = np.full(cloud.shape[:2], -log_volume)
-        if self.ready:
-            cloud, _, log_density = self.policy.move(
-                self.critic.realist.q,
-                planned.astype(np.float32),
-                cloud,
-                temperature=self.temperature,
-                step=2**30 + self.refits,
-            )
-        log_weight = -(math.log(cloud.shape[1]) + log_volume + log_density.astype(np.float64))
-        return ActionSet(cloud.astype(np.float64), log_weight)
+        if not self.ready:
+            log_weight = np.full(spread.shape[:2], -math.log(spread.shape[1]))
+            return ActionSet(spread.astype(np.float64), log_weight)
+        cloud, _, log_density = self.policy.move(
+            self.critic.realist.q,
+            planned.astype(np.float32),
+            self._warm_clouds(self.critic.planned_rows),
+            temperature=self.temperature,
+            step=2**30 + self.refits,
+            also=spread,
+        )
+        stored = self.critic.planned_rows >= 0
+        self.clouds[self.critic.planned_rows[stored]] = cloud[stored]
+        actions = np.concatenate([cloud, spread], axis=1).astype(np.float64)
+        mixture = np.logaddexp(log_density.astype(np.float64), -log_volume) - math.log(2.0)
+        return ActionSet(actions, -(math.log(actions.shape[1]) + log_volume + mixture))
+
+    def _warm_clouds(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Where the particles of these stored next states were left; spread out for a row -1."""
+        missing = len(self.replay) - len(self.clouds)
+        self.clouds = np.concatenate([self.clouds, self.policy.start(missing)])
+        return np.where((rows >= 0)[:, None, None], self.clouds[rows], self.policy.start(len(rows)))
 
     # Acting
 
@@ -460,6 +479,7 @@ class WPG:
         }, {
             **{f"replay.{name}": rows for name, rows in self.replay.arrays().items()},
             **{f"critic.{name}": array for name, array in arrays.items()},
+            "clouds": self.clouds.copy(),
         }
 
     def save(self, path: str | Path) -> None:
@@ -496,12 +516,16 @@ class WPG:
                     if k.startswith("critic.")
                 },
             )
+            clouds = arrays["clouds"]
+            if clouds.shape[1:] != self.clouds.shape[1:] or len(clouds) > len(replay):
+                raise ValueError("its particles have another shape")
             self.temperature = (
                 math.nan if meta["temperature"] is None else float(meta["temperature"])
             )
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
+        self.clouds = clouds.astype(np.float32)
         for name, value in counters.items():
             setattr(self, name, value)
         return meta

@@ -109,6 +109,7 @@ class FittedSoftQ:
         self.center_states: Float64 | None = None
         self.unit: Float64 | None = None
         self.heads: list[Head] = []
+        self.planned_rows = np.empty(0, np.int64)
         self.residual = np.inf
 
     # Planning
@@ -118,8 +119,9 @@ class FittedSoftQ:
     ) -> Float64:
         """Fit the model, and choose where to plan: (P, O), the first rows being the centres.
 
-        Candidates are the states seen and as many that the model reaches from them by uniform
-        actions, with some jitter. The centres are chosen greedily, the rest at random.
+        Candidates are the stored next states and as many that the model reaches from stored states
+        by uniform actions, with some jitter. The centres are chosen greedily, the rest at random.
+        `planned_rows` (P,) says which stored next state each one is; -1 for those that are none.
         """
         n, O = data.states.shape
         self.dynamics = KernelDynamics(
@@ -136,17 +138,21 @@ class FittedSoftQ:
         reached, _, _ = self.dynamics.predict(start, rng.uniform(low, high, (n, len(low))))
         reached += self.jitter * spread_of(data.states) * rng.standard_normal(reached.shape)
         reached = np.clip(reached, self.dynamics.low, self.dynamics.high)
-        candidates = np.concatenate([data.states, data.next_states[-1:], reached])
+        candidates = np.concatenate([data.next_states, reached])
+        rows = np.concatenate([np.arange(n), np.full(len(reached), -1)])
         most = 5 * self.planned_states // 2
         if len(candidates) > most:
-            candidates = candidates[np.sort(rng.permutation(len(candidates))[:most])]
+            kept = np.sort(rng.permutation(len(candidates))[:most])
+            candidates, rows = candidates[kept], rows[kept]
         chooser = self._regression(candidates)
         chooser.add_greedy_centers(self.centers, 1e-3)
         chosen = chooser.center_rows
         others = np.setdiff1d(np.arange(len(candidates)), chosen)
         others = rng.permutation(others)[: max(0, self.planned_states - len(chosen))]
         self._planned_centers = len(chosen)
-        return np.ascontiguousarray(candidates[np.concatenate([chosen, others])])
+        order = np.concatenate([chosen, others])
+        self.planned_rows = rows[order]
+        return np.ascontiguousarray(candidates[order])
 
     def update(
         self, data: Transitions, planned: Float64, actions: ActionSet, temperature: float
@@ -219,7 +225,7 @@ class FittedSoftQ:
         else:
             points = np.repeat(planned, A, axis=0), actions.actions.reshape(P * A, D)
             joint = KernelRidge(*points, state_lengthscale=self.unit, action_lengthscale=length)
-            joint.add_greedy_centers(3 * self.centers, 1e-3)
+            joint.add_greedy_centers(2 * self.centers, 1e-3)
             joint.factor(self.ridge)
             flat = joint.solve(np.ascontiguousarray(q.reshape(-1)))
             states, acts = (part[joint.center_rows] for part in points)
