@@ -71,26 +71,24 @@ def main() -> None:
             repeats[label] = outcome(folder) == expected
             print(f"{label}: same {repeats[label]}", flush=True)
 
-        for index in range(KILLS):
-            folder = root / f"kill{index}"
-            moment = float(rng.uniform(0.05, 0.95)) * duration
+        attempt = 0
+        while len(kills) < KILLS:
+            folder = root / f"kill{attempt}"
+            attempt += 1
+            moment = float(rng.uniform(0.02, 0.95)) * duration
             process = subprocess.Popen(command(folder))
             time.sleep(moment)
             process.send_signal(signal.SIGKILL)
             process.wait()
-            finished = (folder / "result.json").exists()
-            at = None
-            if (folder / "config.json").exists():
-                subprocess.run(
-                    [sys.executable, "-m", "wpg.cli", "train", "--quiet", "--resume", str(folder)],
-                    check=True,
-                )
-                same = outcome(folder) == expected
-            else:
-                same, at = True, "before the run folder"
-            kills.append(
-                {"seconds": round(moment, 2), "finished": finished, "same": same, "note": at}
+            if (folder / "result.json").exists() or not (folder / "config.json").exists():
+                continue  # it was done already, or had not begun: no kill worth the name
+            checkpoint = (folder / "checkpoint" / "agent.npz").exists()
+            subprocess.run(
+                [sys.executable, "-m", "wpg.cli", "train", "--quiet", "--resume", str(folder)],
+                check=True,
             )
+            same = outcome(folder) == expected
+            kills.append({"seconds": round(moment, 2), "checkpoint": checkpoint, "same": same})
             print(kills[-1], flush=True)
     figures = {
         "steps": STEPS,
