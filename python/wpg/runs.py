@@ -51,6 +51,7 @@ class Run:
         self.seconds_before = 0.0
         self.steps_before = 0
         self._snapshot: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._saved = -math.inf
         self._last_return = math.nan
         self._last_line = 0.0
         self._drawn = False
@@ -110,7 +111,9 @@ class Run:
             meta, arrays = agent.snapshot()
             meta["wall_seconds"] = self.seconds()
             self._snapshot = (meta, arrays)
-            self.save()
+            # Episodes may be one step long; a checkpoint a second loses little to a kill.
+            if time.monotonic() - self._saved > 1.0:
+                self.save()
         elif event == "evaluation":
             self._append("evaluations.csv", EVALUATIONS, record)
             self.say(
@@ -125,9 +128,11 @@ class Run:
         if self._snapshot is not None:
             write_checkpoint(self.folder / CHECKPOINT, *self._snapshot)
             self._snapshot = None
+            self._saved = time.monotonic()
 
     def finish(self, agent: WPG, total_steps: int, result: Evaluation) -> dict[str, Any]:
         """The final checkpoint and result.json."""
+        self._clear()
         meta, arrays = agent.snapshot()
         meta["wall_seconds"] = self.seconds()
         write_checkpoint(self.folder / CHECKPOINT, meta, arrays)
@@ -153,12 +158,15 @@ class Run:
     # The terminal
 
     def say(self, text: str) -> None:
-        if self.quiet:
-            return
+        """A line of its own, in place of the progress line."""
+        self._clear()
+        if not self.quiet:
+            print(text, file=self.stream, flush=True)
+
+    def _clear(self) -> None:
         if self._drawn:
-            print("\r\x1b[K", end="", file=self.stream)
+            print("\r\x1b[K", end="", file=self.stream, flush=True)
             self._drawn = False
-        print(text, file=self.stream, flush=True)
 
     def _draw(self, record: dict[str, Any]) -> None:
         if self.quiet or not self.stream.isatty():

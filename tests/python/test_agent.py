@@ -163,6 +163,13 @@ def test_bad_calls_are_named() -> None:
         agent.predict([0.0], mode="worst")
 
 
+def test_an_unregistered_environment_says_at_once_what_to_do() -> None:
+    env = small_environments.Slide()
+    with pytest.raises(UsageError, match="evaluation_interval=0"):
+        wpg.WPG(env).learn(10)
+    assert wpg.WPG(env, evaluation_interval=0).learn(10).env_steps == 10
+
+
 def test_nan_from_the_environment_is_an_error_with_its_place() -> None:
     with pytest.raises(NonFiniteError, match="step 6"):
         wpg.WPG("tests/Broken-v0", **QUICK).learn(50)

@@ -171,6 +171,8 @@ class WPG:
         if progress_bar:
             tell = _with_progress(tell)
         end = self.env_steps + int(total_timesteps)
+        if c.evaluation_interval:
+            self._prepare_evaluation(c.evaluation_episodes)  # or say now that it cannot be done
 
         while self.env_steps < end:
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
@@ -447,6 +449,15 @@ class WPG:
 
     def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
         """Returns of whole episodes with the best action, from starts that all runs share."""
+        self._prepare_evaluation(episodes)
+        return evaluate(
+            lambda observations, step: self.predict(observations)[0],
+            self._evaluation_envs[:episodes],
+            seed=seed,
+        )
+
+    def _prepare_evaluation(self, episodes: int) -> None:
+        """Environments of the same kind that training does not use."""
         while len(self._evaluation_envs) < episodes:
             spec = self.env.env.spec
             if spec is None:
@@ -455,11 +466,6 @@ class WPG:
                     "made for evaluation; set evaluation_interval=0 or register it"
                 )
             self._evaluation_envs.append(ContinuousEnv(gymnasium.make(spec)))
-        return evaluate(
-            lambda observations, step: self.predict(observations)[0],
-            self._evaluation_envs[:episodes],
-            seed=seed,
-        )
 
     # Saving
 
