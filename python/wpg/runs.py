@@ -178,9 +178,10 @@ class Run:
         done, total = record["env_steps"], record["total_steps"]
         rate = (done - self.steps_before) / max(now - self.started, 1e-9)
         left = (total - done) / max(rate, 1e-9)
+        last = "-" if math.isnan(self._last_return) else f"{self._last_return:.1f}"
         print(
             f"\r\x1b[K{done:>8}/{total} steps   {rate:6.0f} steps/s   return "
-            f"{self._last_return:.1f}   {left:5.0f} s left",
+            f"{last}   {left:5.0f} s left",
             end="",
             file=self.stream,
             flush=True,
