@@ -78,7 +78,7 @@ class WPG:
 
     Parameters
     ----------
-    env : id of a Gymnasium environment, or an environment
+    env_or_id : id of a Gymnasium environment, or an environment
     critic : "kernel"
     seed : names every random draw of the run, 0 <= seed < 2^63
     **config : settings, see `KernelConfig`
@@ -90,7 +90,7 @@ class WPG:
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any] | str,
+        env_or_id: gymnasium.Env[Any, Any] | str,
         critic: str = "kernel",
         seed: int = 0,
         **config: Any,
@@ -104,7 +104,7 @@ class WPG:
         ):
             raise UsageError(f"seed is {seed!r}; it must be an int from 0 to 2^63 - 1")
         self.config = settings.from_keywords(KernelConfig, config)
-        self.env = make(env)
+        self.env = make(env_or_id)
         self.seed = int(seed)
         self.env_steps = 0
         self.episodes = 0
@@ -348,13 +348,15 @@ class WPG:
     def predict(
         self,
         observation: Any,
+        deterministic: bool = True,
         state: Any = None,
         episode_start: Any = None,
-        deterministic: bool = True,
         mode: str | None = None,
         step: int = 0,
     ) -> tuple[NDArray[np.float32], None]:
         """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
+
+        `state` and `episode_start` are accepted for callers that hold recurrent policies.
 
         mode = "best" (what deterministic=True means): the action of highest Q, a function of the
         observation alone. "sample": a draw from the Gibbs policy, named by `step`. "medoid": the
