@@ -117,6 +117,9 @@ def test_predict_modes_and_shapes() -> None:
     for mode in ("sample", "medoid"):
         assert agent.predict([0.5], mode=mode)[0].shape == (1,)
     assert agent.predict([0.5], mode="all")[0].shape == (16, 1)
+    assert len({float(agent.predict([0.5], deterministic=False)[0][0]) for _ in range(20)}) > 3
+    named = {float(agent.predict([0.5], False, step=3)[0][0]) for _ in range(5)}
+    assert len(named) == 1
     assert agent.particles([0.5], 40).shape == (40, 1)
     q = agent.q_values([1.0], np.array([[-1.0], [1.0]], np.float32))
     assert q[0] > q[1]

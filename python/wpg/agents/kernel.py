@@ -145,6 +145,7 @@ class WPG:
         # only where the soft value comes from particles.
         self.clouds = self.policy.start(0)
         self._evaluation_envs: list[ContinuousEnv] = []
+        self._calls = 0  # of predict, to tell its draws apart
 
     @property
     def ready(self) -> bool:
@@ -352,16 +353,19 @@ class WPG:
         state: Any = None,
         episode_start: Any = None,
         mode: str | None = None,
-        step: int = 0,
+        step: int | None = None,
     ) -> tuple[NDArray[np.float32], None]:
         """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
 
         `state` and `episode_start` are accepted for callers that hold recurrent policies.
 
         mode = "best" (what deterministic=True means): the action of highest Q, a function of the
-        observation alone. "sample": a draw from the Gibbs policy, named by `step`. "medoid": the
-        particle closest to all others. "all": the particles (N, D) or (S, N, D).
+        observation alone. "sample": a draw from the Gibbs policy. "medoid": the particle closest to
+        all others. "all": the particles (N, D) or (S, N, D). `step` names the draws of the last
+        three; without it each call is another draw.
         """
+        if step is None:
+            step, self._calls = self._calls, self._calls + 1
         observations, single = self._observations(observation)
         mode = mode if mode is not None else ("best" if deterministic else "sample")
         if mode not in ("best", "sample", "medoid", "all"):
