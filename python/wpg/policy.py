@@ -27,6 +27,7 @@ __all__ = [
     "ParticlePolicy",
     "choose",
     "folded_mixture_log_density",
+    "gibbs_weights",
     "soft_value",
     "spread_particles",
 ]
@@ -90,6 +91,15 @@ def soft_value(values: Floats, log_density: Floats, temperature: float) -> Float
     exponent = values / temperature - log_density
     top = exponent.max(axis=1, keepdims=True)
     return temperature * (np.log(np.exp(exponent - top).mean(axis=1)) + top[:, 0])
+
+
+def gibbs_weights(values: Floats, log_density: Floats, temperature: float) -> Floats:
+    """Weights (S, N) for the Gibbs policy of particles of a known density; a state's largest is 1.
+
+    w_i ~ exp(Q_i / temperature) / q_i
+    """
+    exponent = values / temperature - log_density
+    return np.exp(exponent - exponent.max(axis=1, keepdims=True))
 
 
 def choose(weights: Floats, uniform: Floats) -> NDArray[np.intp]:
@@ -235,7 +245,6 @@ class ParticlePolicy:
         step: int,
     ) -> Floats:
         """One action (S, D) for each state, drawn from its Gibbs policy by importance."""
-        exponent = values / temperature - log_density
-        weights = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+        weights = gibbs_weights(values, log_density, temperature)
         uniform = generator(self.seed, stream, step).random(len(cloud))
         return cloud[np.arange(len(cloud)), choose(weights, uniform)]

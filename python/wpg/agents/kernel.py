@@ -23,7 +23,7 @@ from wpg.envs import ContinuousEnv, make
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
 from wpg.evaluation import Evaluation, evaluate
 from wpg.noise import derive_seed, generator
-from wpg.policy import ParticlePolicy, choose
+from wpg.policy import ParticlePolicy, choose, gibbs_weights
 from wpg.replay import Replay
 
 __all__ = ["WPG", "KernelConfig", "parse_settings"]
@@ -274,13 +274,11 @@ class WPG:
 
     def _refit(self) -> None:
         data = Transitions(
-            **{
-                "states": self.replay.observations.astype(np.float64),
-                "actions": self.replay.actions.astype(np.float64),
-                "rewards": self.replay.rewards.copy(),
-                "next_states": self.replay.next_observations.astype(np.float64),
-                "terminated": self.replay.terminated,
-            }
+            states=self.replay.observations.astype(np.float64),
+            actions=self.replay.actions.astype(np.float64),
+            rewards=self.replay.rewards,
+            next_states=self.replay.next_observations.astype(np.float64),
+            terminated=self.replay.terminated,
         )
         c = self.config
         if isinstance(c.temperature, str):
@@ -424,8 +422,7 @@ class WPG:
             temperature=self.temperature,
             step=0,
         )
-        exponent = values / self.temperature - density
-        weights = np.exp(exponent - exponent.max())
+        weights = gibbs_weights(values, density, self.temperature)
         uniform = (np.arange(n) + generator(self.seed, "evaluation").random()) / n
         return cloud[0][choose(np.repeat(weights, n, axis=0), uniform)]
 

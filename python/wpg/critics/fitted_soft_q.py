@@ -133,10 +133,11 @@ class FittedSoftQ:
             centers=self.dynamics_centers,
             previous=self.dynamics,
         )
-        self.unit = spread_of(data.states) * (self.state_length * np.sqrt(O / 3.0))
+        spread = spread_of(data.states)
+        self.unit = spread * (self.state_length * np.sqrt(O / 3.0))
         start = data.states[rng.integers(n, size=n)]
         reached, _, _ = self.dynamics.predict(start, rng.uniform(low, high, (n, len(low))))
-        reached += self.jitter * spread_of(data.states) * rng.standard_normal(reached.shape)
+        reached += self.jitter * spread * rng.standard_normal(reached.shape)
         reached = np.clip(reached, self.dynamics.low, self.dynamics.high)
         candidates = np.concatenate([data.next_states, reached])
         rows = np.concatenate([np.arange(n), np.full(len(reached), -1)])
