@@ -10,6 +10,7 @@ add_library(wpg_core STATIC
   cpp/wpg/critics/kernel_ridge.cpp
   cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
+  cpp/wpg/density/mixture.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
@@ -42,7 +43,8 @@ function(wpg_instruction_set name)
       add_library(${object} OBJECT
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
-        cpp/wpg/critics/soft_backup_cpu.cpp)
+        cpp/wpg/critics/soft_backup_cpu.cpp
+        cpp/wpg/density/mixture_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)
       target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE)

@@ -97,6 +97,7 @@ Preconditioner<T> preconditioner_of(const py::handle& object, py::ssize_t states
 void bind_base(py::module_& m);
 void bind_transport(py::module_& m);
 void bind_critics(py::module_& m);
+void bind_density(py::module_& m);
 void bind_flow(py::module_& m);
 
 }  // namespace wpg::bindings

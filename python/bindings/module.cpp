@@ -6,5 +6,6 @@ PYBIND11_MODULE(_core, m) {
   wpg::bindings::bind_base(m);
   wpg::bindings::bind_transport(m);
   wpg::bindings::bind_critics(m);
+  wpg::bindings::bind_density(m);
   wpg::bindings::bind_flow(m);
 }

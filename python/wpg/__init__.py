@@ -5,8 +5,12 @@ dimension, M centres.
 
     wpg.transport    one move of all particles of all states
     wpg.critics      soft Q-functions and their action gradients
+    wpg.density      what particles say about log pi
     wpg.noise        named, counter-based randomness
     wpg.supports     where actions live
+    wpg.exact        problems whose answer is known
+    wpg.plan         the algorithm with a known model
+    wpg.certificates how far a policy is from optimal
     wpg.WPG          the agent
 """
 
@@ -35,13 +39,14 @@ finally:
 
 _core.simd_isa()  # a WPG_SIMD that this machine does not have is refused here, not later
 
-from wpg import critics, noise, supports, transport
+from wpg import critics, density, envs, noise, supports, transport
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
 from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_isa, simd_isa
 from wpg.transport import flow
 
 if TYPE_CHECKING:
     from wpg.agents import WPG
+    from wpg.planning import plan
 
 __version__ = "0.1.0"
 
@@ -51,10 +56,13 @@ __all__ = [
     "NonFiniteError",
     "UsageError",
     "critics",
+    "density",
+    "envs",
     "flow",
     "get_num_threads",
     "noise",
     "num_threads",
+    "plan",
     "set_num_threads",
     "set_simd_isa",
     "simd_isa",
@@ -62,14 +70,32 @@ __all__ = [
     "transport",
 ]
 
+_LATER = {
+    "agents",
+    "certificates",
+    "evaluation",
+    "exact",
+    "planning",
+    "plots",
+    "policy",
+    "reference",
+    "replay",
+    "reports",
+    "runs",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # The agent needs gymnasium, which takes longer to import than all the rest.
+    # What not every user needs is imported when it is first asked for.
     if name == "WPG":
         from wpg.agents import WPG
 
         return WPG
-    if name in {"agents", "evaluation", "plots", "policy", "reference", "replay", "runs"}:
+    if name == "plan":
+        from wpg.planning import plan
+
+        return plan
+    if name in _LATER:
         import importlib
 
         return importlib.import_module(f"wpg.{name}")

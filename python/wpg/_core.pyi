@@ -46,6 +46,15 @@ def langevin_flow(
     support: _Arrays | None,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]: ...
+def mixture_log_density(
+    points: NDArray[Any],
+    means: NDArray[Any],
+    std: float | NDArray[Any],
+    support: _Arrays | None,
+    wants_all: bool,
+    wants_others: bool,
+    out: NDArray[Any] | None,
+) -> Any: ...
 def gaussian_kernel_matrix(x: _Float64, centers: _Float64, lengthscale: _Float64) -> _Float64: ...
 def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
 def ridge_path(

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wpg.density import mixture_log_density
 from wpg.noise import generator
 from wpg.supports import Box
 from wpg.transport import flow, langevin
@@ -26,7 +27,6 @@ from wpg.transport import flow, langevin
 __all__ = [
     "ParticlePolicy",
     "choose",
-    "folded_mixture_log_density",
     "gibbs_weights",
     "soft_value",
     "spread_particles",
@@ -49,36 +49,6 @@ def spread_particles(support: Box, states: int, particles: int, dimension: int) 
     _, low, high = support.arrays(dimension, np.float64)
     cloud = (low + (high - low) * unit).astype(np.float32)
     return np.tile(cloud, (states, 1, 1))
-
-
-def folded_mixture_log_density(points: Floats, means: Floats, std: Floats, support: Box) -> Floats:
-    """Log-density (S, K) at `points` (S, K, D) of a mixture of Gaussians at `means` (S, N, D) with
-    standard deviations `std` (S,), folded at the walls of a box [1/action^D].
-
-        q(a) = (1/N) sum_j prod_d sum_images N(image(a_d); m_jd, std^2)
-
-    Images: the point itself and its mirror images at both walls, which is exact to rounding for
-    std below a quarter of the box; means beyond a wall are folded first. Cost S K N D.
-    """
-    D = points.shape[-1]
-    _, low, high = support.arrays(D, points.dtype)
-    scale = std[:, None, None].astype(points.dtype)
-    width = high - low
-    away = np.abs(means - low) % (2 * width)
-    means = low + np.minimum(away, 2 * width - away)
-    log_product = np.zeros((points.shape[0], points.shape[1], means.shape[1]), points.dtype)
-    for d in range(D):
-        x, m = points[:, :, None, d], means[:, None, :, d]
-        density = np.exp(-0.5 * ((x - m) / scale) ** 2)
-        density += np.exp(-0.5 * ((2 * low[d] - x - m) / scale) ** 2)
-        density += np.exp(-0.5 * ((2 * high[d] - x - m) / scale) ** 2)
-        with np.errstate(divide="ignore"):
-            log_product += np.log(density)
-    top = log_product.max(axis=2, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):
-        log_sum = np.log(np.exp(log_product - top).mean(axis=2)) + top[:, :, 0]
-    return log_sum - D * np.log(std[:, None] * np.sqrt(2 * np.pi))
 
 
 def soft_value(values: Floats, log_density: Floats, temperature: float) -> Floats:
@@ -205,7 +175,7 @@ class ParticlePolicy:
         )
         std = np.sqrt(2 * eta * np.float32(temperature))
         points = cloud if also is None else np.concatenate([cloud, also], axis=1)
-        density = folded_mixture_log_density(points, means, std, self.support)
+        density = mixture_log_density(points, means, std, self.support)
         return cloud, critic.value(states, cloud), density
 
     def best(self, critic: Any, states: Floats, *, refine: int = 5) -> tuple[Floats, Floats]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,17 @@ from wpg.checkpoint import write_checkpoint, write_text
 from wpg.errors import CheckpointError, UsageError
 from wpg.evaluation import Evaluation
 
-__all__ = ["CHECKPOINT", "Run", "evaluate_run", "load_agent", "new_folder", "resume", "train"]
+__all__ = [
+    "CHECKPOINT",
+    "Run",
+    "choose_folder",
+    "evaluate_run",
+    "load_agent",
+    "make_folder",
+    "new_folder",
+    "resume",
+    "train",
+]
 
 CHECKPOINT = Path("checkpoint") / "agent.npz"
 PROGRESS = ("env_steps", "episode", "return", "length", "temperature", "centers", "wall_seconds")
@@ -31,13 +42,36 @@ EVALUATIONS = ("env_steps", "mean_return", "std_return")
 
 
 def new_folder(env_id: str, seed: int) -> Path:
-    """A folder under runs/ that does not exist yet."""
-    name = f"{env_id.replace('/', '-').replace(':', '-')}-seed{seed}"
+    """A folder under runs/ for a training run that does not exist yet."""
+    return _free_folder(f"{env_id.replace('/', '-').replace(':', '-')}-seed{seed}")
+
+
+def _free_folder(name: str) -> Path:
     for n in range(1, 10_000):
         folder = Path("runs") / (name if n == 1 else f"{name}-{n}")
         if not folder.exists():
             return folder
     raise UsageError("runs/ is full of runs of this kind; give --out")
+
+
+def choose_folder(name: str, out: Path | None) -> Path:
+    """`out`, or a folder of this name under runs/, which is not made yet; one that holds something
+    or cannot be made is refused."""
+    folder = _free_folder(name) if out is None else out
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists; nothing was written. Choose another --out")
+    above = next(path for path in folder.absolute().parents if path.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise UsageError(f"cannot make {folder}: {above} is no folder that can be written to")
+    return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make {folder}: {error.strerror}") from None
 
 
 class Run:
@@ -60,15 +94,13 @@ class Run:
 
     def create(self, config: dict[str, Any]) -> None:
         """Make the folder; one that exists already is left alone."""
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if (self.folder / "config.json").exists():
             raise UsageError(
                 f"{self.folder} exists; nothing was written. Choose another --out, or go on with "
                 f"--resume {self.folder}"
             )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot make {self.folder}: {error.strerror}") from None
+        choose_folder("", self.folder)
+        make_folder(self.folder)
         write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
         for name, header in (("progress.csv", PROGRESS), ("evaluations.csv", EVALUATIONS)):
             write_text(self.folder / name, ",".join(header) + "\n")

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "hash.hpp"
-#include "wpg/critics/exponential_math.hpp"
+#include "wpg/base/exponential_math.hpp"
 #include "wpg/critics/kernel_q.hpp"
 
 namespace {

@@ -106,8 +106,9 @@ def test_train_evaluate_and_resume_after_a_kill(tmp_path: Path) -> None:
 @pytest.mark.end_to_end
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
+    # So many steps that the run cannot end by itself before a busy machine looks again.
     process = subprocess.Popen(
-        [sys.executable, "-m", "wpg.cli", *map(str, train(folder))],
+        [sys.executable, "-m", "wpg.cli", *map(str, train(folder, "--total-steps", 10**6))],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -142,6 +143,31 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
         (["train", "Pendulum-v1", "--resume", "nowhere"], "leave out ENV"),
         (["evaluate", "nowhere"], "no such file"),
         (["plot", "nowhere"], "no run folder|matplotlib"),
+        (["plan", "nothing"], "problems are double-well, gaussian-mixture"),
+        (["plan", "trig", "--step-size", "-1"], "step_size is -1.0; it must be positive"),
+        (["plan", "trig", "--step-size", "x"], "--step-size: invalid float value: 'x'"),
+        (["plan", "trig", "--particles", "1"], "n_particles is 1"),
+        (["plan", "trig", "--discount", "1"], "discount is 1.0"),
+        (["plan", "trig", "--temperature", "nan"], "temperature is nan"),
+        (["plan", "trig", "--states", "0"], "n_states is 0"),
+        (["plan", "trig", "--states", "1000000000000"], "Unable to allocate"),
+        (["plan", "trig", "--support", "ball"], "--support: invalid choice: 'ball'"),
+        (["plan", "trig", "--seed", "-1"], "seed is -1"),
+        (["plan", "trig", "--step-size", ".1", "--target-gap", ".1"], "give one of them"),
+        (["plan", "trig", "--particles", "8", "--entropy", "gaussian"], "on a torus"),
+        (["plan", "lqr", "--states", "3"], "lqr has no option n_states"),
+        (["plan", "lqr", "--step-size", "100"], "step_size is 100, too large"),
+        (["plan", "multi-goal", "--actions", "3"], "multi-goal has no option action_size"),
+        (["plan", "ring", "--states", "5"], "n_successors is 20"),
+        (["plan", "trig", "--out", __file__], "exists; nothing was written"),
+        (["plan", "trig", "--out", f"{__file__}/below"], "no folder that can be written to"),
+        (["certify", "nothing"], "no problem and no run folder"),
+        (["certify", "trig", "--grid", "1"], "n is 1; it must be an int of at least 2"),
+        (["certify", "trig", "--grid", "1000000000"], "at most n = 4000000"),
+        (["certify", "trig", "--actions", "3"], "grids are for one and two dimensions"),
+        (["certify", "lqr", "--grid", "5"], "lqr is in closed form"),
+        (["certify", "double-well", "--temperature", "0.001"], "temperature is 0.001, too low"),
+        (["certify", str(Path(__file__).parent)], "is no run folder"),
     ],
 )
 def test_wrong_words_end_with_status_2_and_one_line(
@@ -183,3 +209,47 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path: Path) -> None:
     assert (folder / "evaluations.csv").read_text() == rows
     (folder / "config.json").write_text('{"env": 3}')
     assert "cannot be read" in wpg("train", "--resume", folder, check=2).stderr
+
+
+def strict(path: Path) -> dict[str, object]:
+    """JSON as the standard has it: without NaN and infinity."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{path.name} holds {name}")
+
+    content: dict[str, object] = json.loads(path.read_text(), parse_constant=refuse)
+    return content
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("problem", ["trig", "lqr", "double-well"])
+def test_plan_writes_a_report(tmp_path: Path, problem: str) -> None:
+    folder = tmp_path / "deep" / "report"
+    shown = wpg("plan", problem, "--particles", 64, "--iterations", 3, "--out", folder).stdout
+    assert str(folder) in shown
+    assert "standard error of V" in shown
+    content = strict(folder / "certificate.json")
+    assert content["iterations"] == 3
+    assert content["exact_value"]
+    before = (folder / "certificate.json").read_bytes()
+    again = wpg("plan", problem, "--particles", 64, "--out", folder, check=2)
+    assert "exists; nothing was written" in again.stderr
+    assert (folder / "certificate.json").read_bytes() == before
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("problem", "parts"),
+    [
+        ("trig", ["flow", "bias"]),
+        ("lqr", ["gap", "floor_formula"]),
+        ("double-well", ["flow", "bias"]),
+    ],
+)
+def test_certify_writes_a_report(tmp_path: Path, problem: str, parts: list[str]) -> None:
+    folder = tmp_path / "report"
+    grid = [] if problem == "lqr" else ["--grid", 32]
+    shown = wpg("certify", problem, *grid, "--out", folder).stdout
+    assert "gap <=" in shown
+    content = strict(folder / "certificate.json")
+    assert set(parts) <= set(content)

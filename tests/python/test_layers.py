@@ -13,12 +13,14 @@ PACKAGE = ROOT / "python" / "wpg"
 
 # Lower may not import upper, siblings do not import each other. A package is one node.
 LAYERS: list[set[str]] = [
-    {"reference", "_core", "errors"},
-    {"threads", "supports", "noise"},
-    {"transport", "critics", "envs", "replay", "checkpoint"},
+    {"reference", "_core", "errors", "supports"},
+    {"exact", "threads", "noise"},
+    {"transport", "density", "critics", "envs", "replay", "checkpoint"},
     {"policy", "evaluation"},
-    {"agents"},
+    {"planning", "agents"},
     {"runs"},
+    {"certificates"},
+    {"reports"},
     {"plots"},
     {"cli"},
 ]
@@ -52,8 +54,13 @@ def test_imports_point_down(path: Path) -> None:
         assert level(other) < level(node), f"{path.name}: {node} may not import {other}"
 
 
-def test_reference_knows_numpy_alone() -> None:
-    for path in (PACKAGE / "reference").glob("*.py"):
+@pytest.mark.parametrize(
+    ("folder", "libraries"), [("reference", {"numpy"}), ("exact", {"numpy", "scipy"})]
+)
+def test_oracles_do_not_know_the_core(folder: str, libraries: set[str]) -> None:
+    """Reference and exact import array libraries and, but for where actions live, themselves."""
+    standard = {"__future__", "collections", "dataclasses", "math", "typing"}
+    for path in (PACKAGE / folder).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.Import):
@@ -62,8 +69,8 @@ def test_reference_knows_numpy_alone() -> None:
                 names = [node.module or ""]
             for name in names:
                 top = name.split(".")[0]
-                assert top in {"numpy", "__future__", "collections", "typing", "math"} or (
-                    name.startswith("wpg.reference")
+                assert top in libraries | standard or name.startswith(
+                    (f"wpg.{folder}", "wpg.supports")
                 ), f"{path.name} imports {name}"
 
 
@@ -72,6 +79,7 @@ def test_cpp_includes_point_down() -> None:
         "base": {"base"},
         "transport": {"base", "transport"},
         "critics": {"base", "critics"},
+        "density": {"base", "density"},
         "flow": {"base", "transport", "critics", "flow"},
     }
     for path in sorted((ROOT / "cpp" / "wpg").rglob("*.[hc]pp")):

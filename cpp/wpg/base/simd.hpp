@@ -181,4 +181,25 @@ WPG_FORMULA void store(T* to, V v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
+/// Sum of a vector's lanes, always in the same tree.
+template <class T>
+WPG_FORMULA T sum_of_lanes(vector_of<T> v) {
+  T lane[kLanes<T>];
+  store(lane, v);
+  for (int width = kLanes<T> / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+
+/// The largest lane.
+template <class T>
+WPG_FORMULA T largest_lane(vector_of<T> v) {
+  T lane[kLanes<T>];
+  store(lane, v);
+  T most = lane[0];
+  for (int i = 1; i < kLanes<T>; ++i) most = larger(lane[i], most);
+  return most;
+}
+
 }  // namespace wpg

@@ -3,24 +3,13 @@
 #include <cmath>
 #include <limits>
 
+#include "wpg/base/exponential_math.hpp"
 #include "wpg/base/scratch.hpp"
 #include "wpg/base/simd.hpp"
-#include "wpg/critics/exponential_math.hpp"
 
 namespace wpg {
 namespace WPG_ISA {
 namespace {
-
-/// Sum of a vector's lanes, always in the same tree.
-template <class T>
-T sum_of_lanes(vector_of<T> v) {
-  T lane[kLanes<T>];
-  store(lane, v);
-  for (int width = kLanes<T> / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
-  }
-  return lane[0];
-}
 
 /// term with the sign of the weight: signs are +0 or -0.
 template <class V>

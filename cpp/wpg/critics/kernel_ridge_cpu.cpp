@@ -3,8 +3,8 @@
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
 
+#include "wpg/base/exponential_math.hpp"
 #include "wpg/base/simd.hpp"
-#include "wpg/critics/exponential_math.hpp"
 
 namespace wpg {
 namespace WPG_ISA {

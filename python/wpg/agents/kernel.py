@@ -42,7 +42,8 @@ class KernelConfig:
 
     temperature: float | str = _setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
     temperature_fraction: float = _setting(0.05, 1e-6, 1e3)  # "auto": times the rewards' std
-    discount: float = _setting(0.99, 0.0, 0.99999)
+    # "auto": the environment's own, where it states one as `discount`; otherwise 0.99
+    discount: float | str = _setting("auto", 0.0, 0.99999, kinds=(float, str), choices=("auto",))
     warmup_steps: int = _setting(200, 1, 10**9)  # actions at random before the first fit
     hold_steps: int = _setting(5, 1, 10**6)  # a random action is kept for so many steps
     refit_interval: int = _setting(50, 1, 10**9)
@@ -112,6 +113,7 @@ class WPG:
         self.last_refit = 0
         self.temperature = math.nan
         c = self.config
+        self.discount = self.env.discount if isinstance(c.discount, str) else c.discount
         D = self.env.action_size
         self.replay = Replay(self.env.observation_size, D)
         self.policy = ParticlePolicy(
@@ -127,7 +129,7 @@ class WPG:
         self._low, self._high = low, high
         self.critic = FittedSoftQ(
             (high - low) / 2,
-            discount=c.discount,
+            discount=self.discount,
             state_length=c.state_length,
             action_length=c.action_length,
             centers=c.centers,

@@ -1,5 +1,33 @@
-"""Environments as the agents see them."""
+"""Environments as the agents see them, and environments whose exact answer is known.
+
+Importing this package registers `wpg/LQR-v0`, `wpg/Trig-v0`, `wpg/MultiGoal-v0` and
+`wpg/DoubleWell-v0` with Gymnasium.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from wpg.envs.continuous import ContinuousEnv, make
+from wpg.envs.registration import register
 
-__all__ = ["ContinuousEnv", "make"]
+if TYPE_CHECKING:
+    from wpg.envs.finite import FiniteMDPEnv
+    from wpg.envs.lqr import LQREnv
+
+__all__ = ["ContinuousEnv", "FiniteMDPEnv", "LQREnv", "make", "register"]
+
+register()
+
+
+def __getattr__(name: str) -> Any:
+    # The exact problems need SciPy, which an agent in another environment does not wait for.
+    if name == "LQREnv":
+        from wpg.envs.lqr import LQREnv
+
+        return LQREnv
+    if name == "FiniteMDPEnv":
+        from wpg.envs.finite import FiniteMDPEnv
+
+        return FiniteMDPEnv
+    raise AttributeError(f"module 'wpg.envs' has no attribute {name!r}")

@@ -19,6 +19,7 @@ Float32 = NDArray[np.float32]
 class ContinuousEnv:
     """An environment with flat float32 observations (O,) and actions (D,) in a `Box` support.
 
+    `discount` is what the environment states in an attribute of that name, 0.99 if it states none.
     Dict and Tuple observations made of boxes are flattened. Images, discrete observations and
     discrete actions are refused with a `UsageError` that says what to do.
     """
@@ -38,6 +39,8 @@ class ContinuousEnv:
             raise UsageError(f"{self.name}: {error}") from None
         self.action_size = int(np.prod(space.shape))
         self.observation_size = int(gymnasium.spaces.flatdim(env.observation_space))
+        stated = getattr(env.unwrapped, "discount", None)
+        self.discount = stated if isinstance(stated, float) and 0.0 <= stated < 1.0 else 0.99
         spec = env.spec
         self.reward_threshold = spec.reward_threshold if spec is not None else None
 

@@ -7,9 +7,10 @@ O observation dimension, M centres.
     wpg.reference.noise       Philox4x32-10 and the normal draw of a name
     wpg.reference.transport   supports and the Langevin step
     wpg.reference.critics     KernelQ
+    wpg.reference.density     log-densities of mixtures and entropies
     wpg.reference.flow        several steps in a row
 """
 
-from wpg.reference import critics, flow, noise, transport
+from wpg.reference import critics, density, flow, noise, transport
 
-__all__ = ["critics", "flow", "noise", "transport"]
+__all__ = ["critics", "density", "flow", "noise", "transport"]

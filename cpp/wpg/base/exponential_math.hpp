@@ -1,4 +1,4 @@
-// Powers of two, for the profiles of kernels. V is a number or a vector of numbers.
+// Powers of two, for kernels and densities. V is a number or a vector of numbers.
 //
 // 2^x = 2^n 2^r, n = round(x), |r| <= 1/2, and a polynomial for 2^r: a Chebyshev interpolant
 // computed in 40 digits. Kernels work in base two: exp(-r^2/2) = 2^(-kHalfLog2E r^2).

@@ -1,34 +1,22 @@
-"""Pictures of runs; wants matplotlib (pip install 'wpg[plot]')."""
+"""Pictures of training runs."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wpg.errors import UsageError
+from wpg.plots.figure import BLUE, COLOURS, GREEN, GREY, ORANGE, bare, new_figure
 from wpg.runs import CHECKPOINT, Run, load_agent
 
 if TYPE_CHECKING:
     from wpg.agents import WPG
 
 __all__ = ["plot_learning", "plot_policy", "plot_runs"]
-
-# A palette that stays apart for colour-blind readers (Okabe, Ito 2008).
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _rows(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -42,7 +30,7 @@ def _rows(path: Path) -> dict[str, NDArray[np.float64]]:
 
 def plot_learning(runs: list[Path], out: Path) -> Path:
     """Return against environment steps: training episodes as dots, evaluations as lines."""
-    figure, axes = _figure(7, 4.2)
+    figure, axes = new_figure(7, 4.2)
     axis = axes[0, 0]
     threshold = None
     for index, run in enumerate(runs):
@@ -82,7 +70,7 @@ def plot_learning(runs: list[Path], out: Path) -> Path:
     axis.set_title(", ".join(sorted(names)))
     if axis.get_legend_handles_labels()[0]:
         axis.legend(frameon=False, fontsize="small")
-    axis.spines[["top", "right"]].set_visible(False)
+    bare(axis)
     figure.savefig(out)
     return out
 
@@ -105,7 +93,7 @@ def plot_policy(agent: WPG, out: Path, *, states: int = 6) -> Path:
     if D > 2:
         raise UsageError(f"policy.png shows one or two action dimensions; {agent.env.name} has {D}")
     observations = agent.typical_observations(states)
-    figure, axes = _figure(10.5, 5.6, 2, (len(observations) + 1) // 2)
+    figure, axes = new_figure(10.5, 5.6, 2, (len(observations) + 1) // 2)
     support = agent.env.support
     _, low, high = support.arrays(D, np.float64)
     for axis, observation in zip(axes.ravel(), observations, strict=False):

@@ -1,0 +1,68 @@
+#include "args.hpp"
+#include "wpg/density/mixture.hpp"
+
+namespace wpg::bindings {
+namespace {
+
+/// (S, anything, D)
+py::array cloud_of(const py::handle& object, const char* name) {
+  py::array array = array_of(object, name);
+  if (array.ndim() != 3 || array.shape(2) < 1) {
+    throw py::value_error(std::string(name) + " has shape " +
+                          text_of(Shape(array.shape(), array.shape() + array.ndim())) +
+                          "; it must have three dimensions, the last of them at least 1");
+  }
+  return array;
+}
+
+template <class T>
+py::object run_mixture(const py::array& points, const py::array& means, const py::handle& std,
+                       const py::handle& support, bool wants_all, bool wants_others,
+                       const py::handle& out) {
+  constexpr bool kDouble = sizeof(T) == 8;
+  const py::ssize_t S = points.shape(0), K = points.shape(1), D = points.shape(2);
+  require_dtype(means, "means", kDouble);
+  require_shape(means, "means", {S, means.shape(1), D});
+  const PerStateArgument<T> scale(std, "std", S);
+  const Support<T> where = support_of<T>(support, D);
+  py::object all = py::none(), others = py::none();
+  T* to_all = nullptr;
+  T* to_others = nullptr;
+  const auto prepare = [&](const py::handle& given, py::object& kept) {
+    py::array array = output(given, "out", {S, K}, kDouble);
+    if (array.size() > 0) {
+      require_disjoint(array, "out", points, "points");
+      require_disjoint(array, "out", means, "means");
+    }
+    kept = array;
+    return mutable_data<T>(array);
+  };
+  if (wants_all) to_all = prepare(wants_others ? py::none() : out, all);
+  if (wants_others) to_others = prepare(wants_all ? py::none() : out, others);
+  {
+    py::gil_scoped_release release;
+    mixture_log_density(to_all, to_others, data<T>(points), data<T>(means),
+                        MixtureShape{S, K, means.shape(1), D}, scale.view(), where);
+  }
+  if (wants_all && wants_others) return py::make_tuple(all, others);
+  return wants_all ? all : others;
+}
+
+}  // namespace
+
+void bind_density(py::module_& m) {
+  m.def(
+      "mixture_log_density",
+      [](const py::handle& points, const py::handle& means, const py::handle& std,
+         const py::handle& support, bool wants_all, bool wants_others, const py::handle& out) {
+        const py::array at = cloud_of(points, "points"), centers = cloud_of(means, "means");
+        if (!wants_all && !wants_others) throw py::value_error("nothing is wanted");
+        return (is_double(at) ? run_mixture<double> : run_mixture<float>)(at, centers, std, support,
+                                                                          wants_all, wants_others,
+                                                                          out);
+      },
+      py::arg("points"), py::arg("means"), py::arg("std"), py::arg("support"), py::arg("wants_all"),
+      py::arg("wants_others"), py::arg("out"));
+}
+
+}  // namespace wpg::bindings

@@ -1,0 +1,296 @@
+"""The certificate of a learned agent: its critic against new transitions, its particles against the
+Gibbs policy of its critic, and both against the exact answer where the environment has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.certificates.certificate import Certificate, Claim, claims_text, number_text
+from wpg.certificates.density import certify
+from wpg.errors import UsageError
+from wpg.exact import LQR, FiniteMDP
+from wpg.noise import derive_seed, generator
+from wpg.policy import ParticlePolicy, soft_value
+
+if TYPE_CHECKING:
+    from wpg.agents import WPG
+
+__all__ = ["RunCertificate", "certify_agent", "certify_run", "linear_gain"]
+
+Float64 = NDArray[np.float64]
+
+# Particles of the importance sum for soft values; the agent's own cloud is smaller.
+VALUE_PARTICLES = 256
+# Held-out episodes start from seeds that neither training nor evaluation uses.
+FIRST_HELD_OUT = 2**40
+
+
+@dataclass(frozen=True)
+class RunCertificate:
+    """What could be measured of a learned agent. Rewards are the environment's; the entropy is
+    relative to the uniform law on the action box, as the agent's own.
+
+    bellman_residual (n,) [reward]: q(s, a) - (r + discount V(s')) on transitions that the agent has
+    not learned from, V(s') = temperature log mean exp(q/temperature) of the same critic. Its mean
+    is the critic's bias where the agent goes; its spread holds the noise of the environment too.
+    kl (P,) [nats]: KL of the acting particles' mixture to the Gibbs policy of the critic at probe
+    states; effective_fraction (P,): what share of the particles the importance weights, by which
+    actions are drawn, leave.
+    exact: where the environment knows its exact answer, a dict of comparisons with it.
+    """
+
+    env: str
+    env_steps: int
+    discount: float
+    temperature: float
+    bellman_residual: Float64
+    reward_spread: float
+    probe_states: NDArray[np.float32]
+    kl: Float64
+    effective_fraction: Float64
+    exact: dict[str, Any]
+    claims: tuple[Claim, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "env": self.env,
+            "env_steps": self.env_steps,
+            "discount": self.discount,
+            "temperature": self.temperature,
+            "held_out_transitions": len(self.bellman_residual),
+            "bellman_residual_mean": float(self.bellman_residual.mean()),
+            "bellman_residual_rms": float(np.sqrt((self.bellman_residual**2).mean())),
+            "bellman_residual_standard_error": _error(self.bellman_residual),
+            "reward_standard_deviation": self.reward_spread,
+            "kl_mean": float(self.kl.mean()),
+            "kl_largest": float(self.kl.max()),
+            "kl_standard_error": _error(self.kl),
+            "effective_fraction_mean": float(self.effective_fraction.mean()),
+            "exact": {
+                key: value.as_dict() if isinstance(value, Certificate) else value
+                for key, value in self.exact.items()
+            },
+            "claims": [
+                {"quantity": c.quantity, "claim": c.text, "not_checked": list(c.unchecked)}
+                for c in self.claims
+            ],
+        }
+
+    def __str__(self) -> str:
+        d = self.as_dict()
+        lines = [
+            f"{self.env} after {self.env_steps} steps, discount {self.discount:g}, "
+            f"temperature {self.temperature:.4g}",
+            "",
+            f"Bellman residual on {d['held_out_transitions']} new transitions: mean "
+            f"{d['bellman_residual_mean']:.4g} +- {d['bellman_residual_standard_error']:.2g}, rms "
+            f"{d['bellman_residual_rms']:.4g} (rewards vary by {self.reward_spread:.4g})",
+            f"KL of the acting cloud to the Gibbs policy of the critic at {len(self.kl)} states: "
+            f"mean {d['kl_mean']:.4g} +- {d['kl_standard_error']:.2g}, largest "
+            f"{d['kl_largest']:.4g}; importance weights keep "
+            f"{100 * d['effective_fraction_mean']:.0f} % of the particles",
+        ]
+        for key, value in self.exact.items():
+            if isinstance(value, Certificate):
+                lines += ["", f"{key}:", str(value)]
+            else:
+                text = number_text(value) if isinstance(value, float) else str(value)
+                lines.append(f"{key}: {text}")
+        return "\n".join([*lines, "", claims_text(self.claims)])
+
+
+def _error(sample: Float64) -> float:
+    return float(sample.std(ddof=1) / np.sqrt(len(sample)))
+
+
+def certify_run(
+    run_dir: str | Path, *, transitions: int = 1000, probe_states: int = 200, seed: int = 0
+) -> RunCertificate:
+    """Certificate of the agent in a run folder; see `certify_agent`."""
+    from wpg.runs import load_agent
+
+    return certify_agent(
+        load_agent(Path(run_dir)), transitions=transitions, probe_states=probe_states, seed=seed
+    )
+
+
+def certify_agent(
+    agent: WPG, *, transitions: int = 1000, probe_states: int = 200, seed: int = 0
+) -> RunCertificate:
+    """Measure a learned agent with a kernel critic.
+
+    Parameters
+    ----------
+    agent : `wpg.WPG` that has a critic
+    transitions : how many new ones; the agent acts as it was trained to ("sample") in fresh
+        episodes whose reset seeds no training or evaluation uses
+    probe_states : states among them at which particles are compared with the Gibbs policy
+    seed : names the episodes
+
+    Returns
+    -------
+    RunCertificate. On environments that carry their exact problem (`wpg/LQR-v0`, `wpg/Trig-v0`,
+    `wpg/MultiGoal-v0`, `wpg/DoubleWell-v0`) it holds the comparison: the learned gain against the
+    exact one, or the exact certificate of the Gibbs policy of the learned critic, at the agent's
+    discount and temperature.
+
+    Errors: UsageError for an agent without a critic.
+
+    Source: KL and soft value from the last step's Gaussian mixture: see `wpg.policy`.
+    """
+    if not agent.ready:
+        raise UsageError("the agent has no critic yet; train it for more steps")
+    for number, name in ((transitions, "transitions"), (probe_states, "probe_states")):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 2:
+            raise UsageError(f"{name} is {number!r}; it must be an int of at least 2")
+    seen = _new_transitions(agent, transitions, seed)
+    states, actions, rewards, after, ended = seen
+    head = agent.critic.realist
+    q = head.baseline + head.q.value(states, actions[:, None])[:, 0].astype(np.float64)
+    target = rewards + agent.discount * np.where(ended, 0.0, _soft_values(agent, after))
+    rows = generator(agent.seed, "evaluation", 1).permutation(len(states))[:probe_states]
+    probes = np.ascontiguousarray(states[np.sort(rows)])
+    kl, kept = _kl_to_gibbs(agent, probes)
+    sampled = {
+        "the new transitions are those of one policy and of finitely many episodes": False,
+    }
+    claims = (
+        Claim.resting_on("bellman_residual", "", sampled),
+        Claim.resting_on("kl", "", {"the critic's Gibbs policy was summed by importance": False}),
+    )
+    return RunCertificate(
+        env=agent.env.name,
+        env_steps=agent.env_steps,
+        discount=agent.discount,
+        temperature=agent.temperature,
+        bellman_residual=q - target,
+        reward_spread=float(agent.replay.rewards.std()),
+        probe_states=probes,
+        kl=kl,
+        effective_fraction=kept,
+        exact=_exact(agent, states),
+        claims=claims,
+    )
+
+
+def _new_transitions(agent: WPG, count: int, seed: int) -> tuple[Any, ...]:
+    """(n, O), (n, D), (n,), (n, O), (n,) from fresh episodes with sampled actions."""
+    agent._prepare_evaluation(1)
+    env = agent._evaluation_envs[0]
+    rows: list[tuple[Any, ...]] = []
+    episode = 0
+    while len(rows) < count:
+        index = FIRST_HELD_OUT + 2**20 * seed + episode
+        observation = env.reset(derive_seed(agent.seed, "reset", index))
+        over = False
+        while not over and len(rows) < count:
+            action, _ = agent.predict(observation, mode="sample", step=2**20 + len(rows))
+            following, reward, terminated, truncated = env.step(action)
+            rows.append((observation, action, reward, following, terminated))
+            observation, over = following, terminated or truncated
+        episode += 1
+    states, actions, rewards, after, ended = zip(*rows, strict=True)
+    return (
+        np.stack(states),
+        np.stack(actions),
+        np.array(rewards, np.float64),
+        np.stack(after),
+        np.array(ended),
+    )
+
+
+def _moved(agent: WPG, observations: NDArray[np.float32], particles: int) -> tuple[Any, Any]:
+    """q / temperature and log density (S, N), float64, of particles that move as the agent's do."""
+    c = agent.config
+    policy = ParticlePolicy(
+        agent.env.support,
+        agent.env.action_size,
+        particles=particles,
+        steps=c.langevin_steps,
+        noise_fraction=c.noise_fraction,
+        drift_fraction=c.drift_fraction,
+        seed=agent.seed,
+    )
+    _, values, log_density = policy.move(
+        agent.critic.realist.q,
+        observations,
+        policy.start(len(observations)),
+        temperature=agent.temperature,
+        step=2**21,
+    )
+    return values.astype(np.float64) / agent.temperature, log_density.astype(np.float64)
+
+
+def _soft_values(agent: WPG, observations: NDArray[np.float32]) -> Float64:
+    """V (S,) = temperature log mean_u exp(q/temperature), u uniform on the box of actions."""
+    _, low, high = agent.env.support.arrays(agent.env.action_size, np.float64)
+    log_volume = float(np.log(high - low).sum())
+    scaled, log_density = _moved(agent, observations, VALUE_PARTICLES)
+    tau = agent.temperature
+    value = soft_value(scaled * tau, log_density, tau) - tau * log_volume
+    return agent.critic.realist.baseline + value
+
+
+def _kl_to_gibbs(agent: WPG, observations: NDArray[np.float32]) -> tuple[Float64, Float64]:
+    """KL (S,) of the acting mixture to the Gibbs policy, and the effective fraction (S,).
+
+    KL = mean_i (log m_i - q_i/temperature) + log Z, Z = int exp(q/temperature) by importance from
+    a larger cloud.
+    """
+    scaled, log_density = _moved(agent, observations, agent.config.particles)
+    many, many_density = _moved(agent, observations, VALUE_PARTICLES)
+    log_partition = soft_value(many, many_density, 1.0)
+    kl = (log_density - scaled).mean(axis=1) + log_partition
+    weight = np.exp(scaled - log_density - (scaled - log_density).max(axis=1, keepdims=True))
+    kept = weight.sum(axis=1) ** 2 / (weight**2).sum(axis=1) / weight.shape[1]
+    return kl, kept
+
+
+def linear_gain(agent: WPG, states: NDArray[np.float32]) -> Float64:
+    """F (D, O) of the least-squares fit a = c - F s to the best actions at states (S, O)."""
+    actions, _ = agent.predict(states)
+    design = np.concatenate([np.ones((len(states), 1)), states.astype(np.float64)], axis=1)
+    weights = np.linalg.lstsq(design, actions.astype(np.float64), rcond=None)[0]
+    return -weights[1:].T
+
+
+def _exact(agent: WPG, states: NDArray[np.float32]) -> dict[str, Any]:
+    """Comparisons with the exact answer, if the environment carries one."""
+    env: Any = agent.env.env.unwrapped
+    problem = getattr(env, "problem", None)
+    if isinstance(problem, LQR):
+        same = LQR(
+            problem.A,
+            problem.B,
+            problem.M,
+            problem.R,
+            problem.W,
+            discount=agent.discount,
+            temperature=agent.temperature,
+        )
+        F = linear_gain(agent, states)
+        exact = same.optimal().F
+        error = float(np.linalg.norm(F - exact) / np.linalg.norm(exact))
+        return {
+            "learned gain": F.tolist(),
+            "exact gain": exact.tolist(),
+            "relative error of the gain": error,
+        }
+    if isinstance(problem, FiniteMDP):
+        same_mdp = problem.replace(discount=agent.discount, temperature=agent.temperature)
+        grid = same_mdp.grid(128 if same_mdp.action_size == 1 else 48)
+        features = np.ascontiguousarray(env.features, dtype=np.float32)
+        cloud = np.ascontiguousarray(
+            np.broadcast_to(grid.points, (len(features), *grid.points.shape)), dtype=np.float32
+        )
+        q = agent.critic.realist.q.value(features, cloud).astype(np.float64)
+        density = np.exp((q - q.max(axis=1, keepdims=True)) / agent.temperature)
+        certificate = certify(same_mdp, grid.normalise(density), grid)
+        return {"the Gibbs policy of the learned critic, in the exact problem": certificate}
+    return {}

@@ -1,0 +1,12 @@
+"""What particles say about log pi: densities and entropies, one for every state."""
+
+from wpg.density.entropy import entropy, entropy_terms, entropy_with_error
+from wpg.density.mixture import mixture_log_density, particle_log_densities
+
+__all__ = [
+    "entropy",
+    "entropy_terms",
+    "entropy_with_error",
+    "mixture_log_density",
+    "particle_log_densities",
+]

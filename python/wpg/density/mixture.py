@@ -1,0 +1,121 @@
+"""The density of "pick a particle, take one Langevin step"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg import _core
+from wpg.supports import Support
+
+__all__ = ["mixture_log_density", "particle_log_densities"]
+
+Floats = NDArray[Any]
+
+
+def mixture_log_density(
+    points: Floats,
+    means: Floats,
+    std: float | Floats,
+    support: Support = None,
+    *,
+    exclude_self: bool = False,
+    out: Floats | None = None,
+) -> Floats:
+    """Log-density of a mixture of equal Gaussians, at several points of every state.
+
+        q(x) = (1/N) sum_j prod_d sum_images N(image(x_d); means_jd, std^2)
+
+    Images are the point alone on R^D; x + 2kL and 2 low - x + 2kL for all whole k in a box of width
+    L; x + k period on a torus. With means = a_j + step_size grad_a Q(a_j) and
+    std^2 = 2 step_size temperature it is the exact density of "pick a particle, take one Langevin
+    step".
+
+    Parameters
+    ----------
+    points : (S, K, D) [action], float32 or float64, C-contiguous; in a box, inside it; on a torus
+        any representative
+    means : (S, N, D) [action], the same dtype; means outside the support are folded or wrapped
+    std : number or (S,) [action], positive; any size relative to the support
+    support : `wpg.supports.Box`, `Torus`, or None for R^D
+    exclude_self : leave mean i out at point i and divide by N - 1; needs K = N >= 2
+    out : (S, K), None to allocate
+
+    Returns
+    -------
+    (S, K) log-densities [log 1/action^D], `out` if it was given.
+
+    Cost: S K N (D + 1 + images) exponentials, with no image where no mean is near a wall and two to
+    four images per coordinate where std is below a tenth of the support; from std = L/2 (period/4)
+    on, a short cosine series takes their place. 10,000 states, K = N = 64, D = 2, float64, one core
+    with AVX2: 0.14 s on R^D, 0.2 to 0.35 s in a box and on a torus at std below L/10, at most 0.65.
+    Accuracy: with X = log N + min_j |r_j|^2 / (2 std^2), r_j the shortest way from mean j, R the
+    largest magnitude among points, means and walls, and u the unit roundoff, a log-density l is off
+    by at most
+        u (N + 10 (D + 1) + (D + 14) X + 4 sqrt(2 D X) R / std + 4 |l| + 4 D (1 + |log std|)).
+    A point far from all means gets its finite log-density too; where |r_j / std|^2 overflows for
+    all j, -inf. No bit depends on the number of threads.
+    Errors: ValueError or TypeError that names the argument, for a box with boundary "clip" too,
+    whose law has atoms; nothing is written then. NaN or infinity in a point gives NaN there, in a
+    mean NaN in its state.
+
+    Source: last-step mixture, images of reflected and wrapped Brownian motion (Feller 1971, X.5).
+    """
+    return _core.mixture_log_density(
+        points=points,
+        means=means,
+        std=std,
+        support=_support_arrays(support, points, "points"),
+        wants_all=not exclude_self,
+        wants_others=bool(exclude_self),
+        out=out,
+    )
+
+
+def particle_log_densities(
+    particles: Floats, means: Floats, std: float | Floats, support: Support = None
+) -> tuple[Floats, Floats]:
+    """Log-density of the mixture at its own draws, with and without each draw's own component.
+
+    The pair of `mixture_log_density(..., exclude_self=False)` and `(..., exclude_self=True)`, to
+    rounding, for the cost of one.
+
+    Parameters
+    ----------
+    particles : (S, N, D) [action], particle i a draw from component i
+    means : (S, N, D) [action]; std : number or (S,) [action]; support : as there
+
+    Returns
+    -------
+    log_density (S, N), leave_one_out (S, N) [log 1/action^D]
+
+    Cost, accuracy, errors: as there; N >= 2.
+    """
+    return _core.mixture_log_density(
+        points=particles,
+        means=means,
+        std=std,
+        support=_support_arrays(support, particles, "particles"),
+        wants_all=True,
+        wants_others=True,
+        out=None,
+    )
+
+
+def _support_arrays(
+    support: Support, points: Floats, name: str
+) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
+    """(kind, low, high) in the dtype of the points, or None for R^D."""
+    if not isinstance(points, np.ndarray):
+        raise TypeError(f"{name} is {type(points)}; it must be a NumPy array of float32 or float64")
+    if points.ndim != 3 or points.shape[2] < 1:
+        raise ValueError(f"{name} has shape {points.shape}; it must be (S, N, D) with D >= 1")
+    if points.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} has dtype {points.dtype}; it must be float32 or float64")
+    if support is None:
+        return None
+    if not hasattr(support, "arrays"):
+        raise TypeError(f"support is {support!r}; it must be wpg.supports.Box, Torus or None")
+    return support.arrays(points.shape[2], points.dtype)

@@ -1,0 +1,28 @@
+"""What the README shows runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("index", range(len(BLOCKS)))
+def test_python_blocks_run(
+    index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Later blocks stand on the imports of the first; training is cut short.
+    code = BLOCKS[index].replace("agent.learn(3000)", "agent.learn(250)")
+    exec(compile(f"import numpy as np\nimport wpg\n{code}", str(README), "exec"), {})
+
+
+def test_pictures_and_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text()):
+        if not target.startswith("http"):
+            assert (README.parent / target).exists(), target
