@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     certifying.add_argument("target", metavar="PROBLEM|RUN", help=_problem_names())
     _problem_options(certifying)
     certifying.add_argument("--grid", type=int, metavar="n", help="points a dimension")
-    certifying.add_argument("--seed", type=int, default=0, metavar="K", help="of held-out episodes")
+    certifying.add_argument("--seed", type=int, metavar="K", help="of a run's new episodes (0)")
     certifying.add_argument("--threads", type=int, metavar="T")
     return parser
 
@@ -267,6 +267,8 @@ def _certify(arguments: argparse.Namespace) -> int:
             raise UsageError("a run has its own problem; leave out the options of problems")
         return _certify_run(target, arguments)
     problem = reports.problem(arguments.target, **_options(arguments))
+    if arguments.seed is not None:
+        raise UsageError("--seed is for runs; nothing is drawn for a problem, leave it out")
     folder = runs.choose_folder(f"certify-{arguments.target}", arguments.out)
     from wpg import plots
     from wpg.exact import LQR
@@ -300,7 +302,7 @@ def _certify_run(run: Path, arguments: argparse.Namespace) -> int:
     from wpg.certificates import certify_run
     from wpg.checkpoint import write_text
 
-    found = certify_run(run, seed=arguments.seed)
+    found = certify_run(run, seed=arguments.seed or 0)
     print(found)
     path = (run if arguments.out is None else arguments.out) / "certificate.json"
     if run.is_dir() or arguments.out is not None:

@@ -52,13 +52,13 @@ class Plan:
 
     value (S,) [reward], particles (S, N, D) [action], and `history`, a dict of arrays with one row
     an iteration: value (I, S), residual (I, S) = T V - V, gap_lower and gap_upper (I,), bounds on
-    sup |V* - V|, step_size (I, S).
+    |V* - V|, the largest over (for an LQR: those) states, step_size (I, S).
 
     standard_error (S,) [reward]: of the last value, from the spread of the particles.
     floor (S,) [reward]: V* - V that the step size leaves behind, predicted to leading order.
-    entropy_method: the estimator that "auto" chose. backup: how T V was computed, "grid" or
-    "importance"; the bounds are exact for the value as it stands in the first case, and carry the
-    error of importance sampling in the second.
+    entropy_method: the estimator that "auto" chose. backup: how T V was computed: "grid",
+    "closed form" or "importance"; the bounds are exact for the value as it stands in the first two
+    cases, and carry the error of importance sampling in the third.
     """
 
     value: Float64
@@ -196,14 +196,13 @@ def plan(
         )
         evaluation = model.evaluate(particles, terms, value)
         value = evaluation.value
-        residual = model.backup(value, evaluation, means, std) - value
-        worst = np.abs(residual).max()
-        record = {
+        residual = model.backup(value, evaluation) - value
+        lower, upper = model.bounds(value, residual)
+        record: dict[str, Float64] = {
             "value": value,
             "residual": residual,
-            # V is an estimate and need not be any policy's value: the bounds are those of any V.
-            "gap_lower": worst / (1.0 + mdp.discount),
-            "gap_upper": worst / (1.0 - mdp.discount),
+            "gap_lower": np.array(lower),
+            "gap_upper": np.array(upper),
             "step_size": eta,
         }
         for name, content in record.items():
@@ -236,8 +235,7 @@ def _step_for(
     eta = model.step_size_for_gap(value, particles, drift, target_gap)
     if not lipschitz.any():
         # Nothing is known of the drift's slope yet: one probe with steps that hardly move.
-        tiny = np.full(model.n_states, 1e-6) * model.reach**2 / model.temperature
-        nearby = particles + np.sqrt(tiny)[:, None, None] * 1e-2
+        nearby = particles + 1e-5 * model.reach
         lipschitz = _lipschitz(model, value, particles, drift, model.inside(nearby))
     largest = model.reach**2 / (8.0 * model.temperature)
     with np.errstate(divide="ignore"):
@@ -263,8 +261,9 @@ def _lipschitz(
     change = model.q_gradient(value, after) - drift
     moved = model.displacement(after - before)
     length = np.sqrt((moved**2).sum(axis=2))
-    slope = np.sqrt((change**2).sum(axis=2)) / np.maximum(length, 1e-12)
-    return np.where(length > 1e-9, slope, 0.0).max(axis=1)
+    seen = length > 1e-9 * model.reach
+    slope = np.sqrt((change**2).sum(axis=2)) / np.where(seen, length, 1.0)
+    return np.where(seen, slope, 0.0).max(axis=1)
 
 
 @dataclass(frozen=True)
@@ -366,18 +365,21 @@ class FiniteModel:
         density = self.mdp.gibbs(value, self.grid)
         return SoftSolution(value, density, np.zeros_like(value), 0)
 
-    def backup(
-        self, value: Float64, evaluation: Evaluation, means: Float64, std: Float64
-    ) -> Float64:
+    def backup(self, value: Float64, evaluation: Evaluation) -> Float64:
         """T V (S,): by quadrature, or by importance from the particles' own density."""
         if self.grid is not None:
             return self.mdp.soft_backup(value, self.grid)
         return soft_value(evaluation.q, -evaluation.terms, self.temperature)
 
+    def bounds(self, value: Float64, residual: Float64) -> tuple[float, float]:
+        """Bounds on sup |V* - V|, those of any V: an estimate need not be a policy's value."""
+        worst = float(np.abs(residual).max())
+        return worst / (1.0 + self.discount), worst / (1.0 - self.discount)
+
     def standard_error(self, evaluation: Evaluation) -> Float64:
         """Of the value: the error of each state's mean of Q - temperature log pi, carried through
         (I - discount P)^-1 as independent errors."""
-        spread = _spread(evaluation, self.temperature)
+        spread = standard_error_of_mean(evaluation, self.temperature)
         if self.n_states <= 2000:
             dense = evaluation.transition
             dense = dense if isinstance(dense, np.ndarray) else dense.toarray()
@@ -409,7 +411,7 @@ class QuadraticModel:
         V(s) = w . f(s),  f(s) = (1, s_i, s_i s_j);  E f(s') is known for every state and action
 
     The linear system for w is square if there are as many states as coefficients, and is solved in
-    the sense of least squares if there are more.
+    the sense of least squares if there are more. All of it is exact for policies N(b - F s, Sigma).
     """
 
     backup_method = "closed form"
@@ -460,13 +462,43 @@ class QuadraticModel:
         return (self.states @ self.lqr.A.T)[:, None] + particles @ self.lqr.B.T
 
     def start(self, n_particles: int, seed: int) -> tuple[Float64, Float64]:
-        """Normal particles of covariance temperature R^-1 around 0, and their -log density."""
+        """Normal particles of covariance temperature R^-1 around -F s, and their -log density.
+
+        F = 0 if that has a value, or else B^+ A, which takes out what B reaches of A s. Draws come
+        in pairs xi, -xi: a mean that is off by chance could make a policy that has no value.
+        """
         D = self.action_size
         shape = (self.n_states, n_particles, D)
         xi = standard_normal(shape, seed=seed, stream="exploration", dtype=np.float64)
+        pairs = n_particles // 2
+        xi[:, pairs : 2 * pairs] = -xi[:, :pairs]
         root = np.linalg.cholesky(self.temperature * np.linalg.inv(self.lqr.R))
         log_norm = 0.5 * D * np.log(2.0 * np.pi) + float(np.log(np.diag(root)).sum())
-        return np.ascontiguousarray(xi @ root.T), 0.5 * (xi**2).sum(axis=2) + log_norm
+        particles = xi @ root.T - (self.states @ self._first_gain().T)[:, None]
+        return np.ascontiguousarray(particles), 0.5 * (xi**2).sum(axis=2) + log_norm
+
+    def _first_gain(self) -> Float64:
+        lqr = self.lqr
+        for gain in (np.zeros_like(lqr.B.T), np.linalg.pinv(lqr.B) @ lqr.A):
+            try:
+                lqr.check_stabilises(gain)
+            except ValueError:
+                continue
+            return gain
+        raise ValueError(
+            "A and B: neither no control nor the gain B^+ A has a finite value at this discount, "
+            "and planning starts from one of them; wpg.exact.LQR.optimal() needs no start"
+        )
+
+    def _check_stabilises(self, gain: Float64) -> None:
+        """The linear system has a solution for policies of no value too, which means nothing."""
+        try:
+            self.lqr.check_stabilises(gain)
+        except ValueError as error:
+            raise ValueError(
+                f"the particles' policy has no finite value: {error}; take a smaller step_size or "
+                "more particles"
+            ) from None
 
     def inside(self, actions: Float64) -> Float64:
         return actions
@@ -475,17 +507,26 @@ class QuadraticModel:
         return moved
 
     def evaluate(self, particles: Float64, terms: Float64, guess: Float64 | None) -> Evaluation:
-        reward = self.lqr.reward(self.states, particles)
-        after = self._features(self._next_mean(particles))
-        for k, (i, j) in enumerate(self.pairs):
-            after[..., 1 + self.states.shape[1] + k] += self.lqr.W[i, j]
-        mean_after = after.mean(axis=1)
-        earned = (reward + self.temperature * terms).mean(axis=1)
-        system = self.features - self.discount * mean_after
+        """V of the linear-Gaussian policy that the particles of all states are draws of.
+
+        Its mean is the least-squares line through the states' means; covariance and entropy are
+        the same at every state and pooled over them, so that their errors cancel at the optimum.
+        """
+        lqr, design = self.lqr, np.concatenate([np.ones((self.n_states, 1)), self.states], axis=1)
+        centre = particles.mean(axis=1)
+        slopes = np.linalg.lstsq(design, centre, rcond=None)[0]
+        self._check_stabilises(-slopes[1:].T)
+        line = np.asarray(design @ slopes, np.float64)
+        away = (particles - centre[:, None]).reshape(-1, self.action_size)
+        spread = away.T @ away / (len(away) - self.n_states)
+        mean = self.states @ lqr.A.T + line @ lqr.B.T
+        after = self._expected(mean, lqr.W + lqr.B @ spread @ lqr.B.T)
+        earned = lqr.reward(self.states, line[:, None])[:, 0] - float(np.sum(lqr.R * spread)) / 2.0
+        earned = earned + self.temperature * float(terms.mean())
+        system = self.features - self.discount * after
         weights = np.linalg.lstsq(system, earned, rcond=None)[0]
-        # V at the states is linear in the earnings: (S, S), what the standard error goes through.
-        self._resolvent = self.features @ np.linalg.pinv(system)
-        q = reward + self.discount * after @ weights
+        expected = self._expected(self._next_mean(particles), lqr.W)
+        q = lqr.reward(self.states, particles) + self.discount * expected @ weights
         return Evaluation(self.features @ weights, q, terms, None, None)
 
     def q_gradient(
@@ -519,9 +560,7 @@ class QuadraticModel:
         u = self.bias_function(value, particles, drift)
         return _step_from_spread(u, self.discount, self.temperature, target_gap)
 
-    def backup(
-        self, value: Float64, evaluation: Evaluation, means: Float64, std: Float64
-    ) -> Float64:
+    def backup(self, value: Float64, evaluation: Evaluation) -> Float64:
         """T V (S,) in closed form: Q is quadratic in the action.
 
         T V = Q(a*) + (temperature/2) log det(2 pi temperature H^-1)
@@ -530,17 +569,57 @@ class QuadraticModel:
         H = self.lqr.hessian(K)
         slope = self.q_gradient(value, np.zeros((self.n_states, 1, self.action_size)))[:, 0]
         best = np.asarray(np.linalg.solve(H, slope.T).T, np.float64)
-        after = self._features(self._next_mean(best[:, None]))[:, 0]
-        for k, (i, j) in enumerate(self.pairs):
-            after[:, 1 + self.states.shape[1] + k] += self.lqr.W[i, j]
+        after = self._expected(self._next_mean(best[:, None]), self.lqr.W)[:, 0]
         weights = self._weights(value)
         top = self.lqr.reward(self.states, best[:, None])[:, 0] + self.discount * after @ weights
         _, log_det = np.linalg.slogdet(2.0 * np.pi * self.temperature * np.linalg.inv(H))
         return top + self.temperature / 2.0 * log_det
 
+    def bounds(self, value: Float64, residual: Float64) -> tuple[float, float]:
+        """Bounds on |V* - V| at the states. For any V, with r = T V - V as a quadratic function,
+
+        (I - discount P^G)^-1 r <= V* - V <= (I - discount P*)^-1 r,  G the Gibbs policy of V
+        """
+        optimum = self.lqr.optimal()
+        above = self._discounted(
+            optimum.F, np.zeros(self.action_size), optimum.covariance, residual
+        )
+        K, linear, _ = self._coefficients(value)
+        inverse = np.asarray(np.linalg.inv(self.lqr.hessian(K)), np.float64)
+        gain = inverse @ self.lqr.cross_term(K)
+        offset = self.discount * inverse @ self.lqr.B.T @ linear
+        try:
+            self.lqr.check_stabilises(gain)
+        except ValueError:
+            return 0.0, np.inf  # V is so far off that its Gibbs policy has no value
+        below = self._discounted(gain, offset, self.temperature * inverse, residual)
+        upper = max(float(above.max()), float(-below.min()), 0.0)
+        return max(float(below.max()), float(-above.min()), 0.0), upper
+
+    def _discounted(
+        self, gain: Float64, offset: Float64, covariance: Float64, at_states: Float64
+    ) -> Float64:
+        """(I - discount P)^-1 (S,) of a quadratic function, for a policy N(offset - gain s, .)."""
+        mean = self.states @ self.lqr.A.T + (offset - self.states @ gain.T) @ self.lqr.B.T
+        noise = self.lqr.W + self.lqr.B @ covariance @ self.lqr.B.T
+        transfer = np.linalg.lstsq(self.features, self._expected(mean, noise), rcond=None)[0]
+        weights = self._weights(at_states)
+        total = np.linalg.solve(np.eye(len(weights)) - self.discount * transfer, weights)
+        return self.features @ total
+
+    def _expected(self, mean: Float64, noise: Float64) -> Float64:
+        """E f(s') for s' of this mean (..., O) and covariance (O, O)."""
+        after = self._features(mean)
+        for k, (i, j) in enumerate(self.pairs):
+            after[..., 1 + self.states.shape[1] + k] += noise[i, j]
+        return after
+
     def standard_error(self, evaluation: Evaluation) -> Float64:
-        spread = _spread(evaluation, self.temperature)
-        return np.sqrt(self._resolvent**2 @ spread**2)
+        """Of the value: the same error of the pooled mean of Q - temperature log pi at every state
+        and time, hence over 1 - discount."""
+        local = standard_error_of_mean(evaluation, self.temperature)
+        pooled = float(np.sqrt((local**2).mean() / self.n_states))
+        return np.full(self.n_states, pooled / (1.0 - self.discount))
 
     def floor(
         self, value: Float64, particles: Float64, evaluation: Evaluation, eta: Float64
@@ -549,10 +628,10 @@ class QuadraticModel:
         return np.full(self.n_states, self.lqr.gap_floor(float(eta.max())))
 
 
-def _spread(evaluation: Evaluation, temperature: float) -> Float64:
+def standard_error_of_mean(evaluation: Evaluation, temperature: float) -> Float64:
     """Standard error (S,) of the mean of Q - temperature log pi over the particles."""
-    sample = evaluation.q + temperature * evaluation.terms
-    return sample.std(axis=1, ddof=1) / np.sqrt(sample.shape[1])
+    earned = evaluation.q + temperature * evaluation.terms
+    return earned.std(axis=1, ddof=1) / np.sqrt(earned.shape[1])
 
 
 def _gaussian_volume(particles: Float64) -> Float64:

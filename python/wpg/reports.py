@@ -369,10 +369,12 @@ def bias_report(
     else:
         # The largest is 0.32 over the steepest slope of the drift where there is mass, the others
         # three halvings below it.
-        drift = mdp.q_gradient(optimum.value, _cloud(mdp, grid))[..., 0]
+        drift = mdp.q_gradient(optimum.value, mdp.everywhere(grid))[..., 0]
         visited = optimum.density[:, 1:] > 1e-4 * optimum.density.max(axis=1, keepdims=True)
         curvature = float((np.abs(np.diff(drift, axis=1)) * visited).max() / grid.spacing[0])
-        smallest = 0.32 / curvature / 8.0
+        # Noise that is as long as the support would leave nothing but the uniform law.
+        widest = float((grid.high - grid.low)[0] / 6.0) ** 2 / (2.0 * mdp.temperature)
+        smallest = min(0.32 / curvature, widest) / 8.0
         # At a wall the folded density has a layer as thick as the noise, which wants more cells.
         cells = 12.0 if walls else 3.0
         coarse = cells * float(grid.spacing[0]) / np.sqrt(2.0 * smallest * mdp.temperature)
@@ -415,10 +417,6 @@ def bias_report(
         richardson_steps=etas[twice + 1],
         slopes=slopes,
     )
-
-
-def _cloud(mdp: FiniteMDP, grid: Grid) -> Float64:
-    return np.ascontiguousarray(np.broadcast_to(grid.points, (mdp.n_states, *grid.points.shape)))
 
 
 # The linear-quadratic problem
@@ -506,8 +504,9 @@ def gain_report(lqr: LQR, *, steps: int = 400) -> GainReport:
         F, covariance = lqr.wpg_step(F, covariance, eta)
     moved = np.array(distance)
     clear = np.flatnonzero(moved > 1e-10)
-    late = clear[-1]
+    late = int(clear[-1]) if len(clear) else 0
     back = max(0, late - 20)
+    contraction = np.nan if late == back else (moved[late] / moved[back]) ** (1.0 / (late - back))
     curvature = np.linalg.eigvalsh(lqr.hessian(optimum.K))
     step_sizes = lqr.largest_step_size() * 2.0 ** -np.arange(5.0, 0.0, -1.0)
     measured = []
@@ -525,7 +524,7 @@ def gain_report(lqr: LQR, *, steps: int = 400) -> GainReport:
         step_size=eta,
         gap=np.array(gap),
         distance=moved,
-        contraction=float((moved[late] / moved[back]) ** (1.0 / (late - back))),
+        contraction=float(contraction),
         predicted_contraction=float(np.abs(1.0 - eta * curvature).max()),
         certificates=tuple(certificates),
         certified_steps=tuple(when),

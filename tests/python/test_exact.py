@@ -267,12 +267,28 @@ def test_provable_constants_are_below_everything_that_is_measured(kind: str, see
     crude = log_sobolev.holley_stroock_bound(
         oscillation, grid.low, grid.high, mdp.temperature, periodic=kind == "torus"
     )
-    tails = log_sobolev.barthe_roberto_bound(best.density, grid)
+    tails = log_sobolev.barthe_roberto_bound(np.log(best.density), grid)
     # The constants of the grid and of the continuum differ by O(dx^2), here below 1 %.
     assert (crude <= 1.01 * estimate).all()
     assert (tails <= 1.01 * estimate).all()
     # The tail bound loses a bounded factor only.
     assert (tails >= estimate / 40.0).all()
+
+
+def test_provable_constants_of_densities_that_underflow() -> None:
+    """Barriers of e^-1000: a constant below the spectral gap, never infinite."""
+    well = double_well(1.0, 0.25)
+    for temperature in (0.012, 0.002):
+        cold = well.replace(temperature=temperature)
+        grid = cold.grid(256)
+        q = cold.q_on_grid(np.zeros(1), grid)
+        alpha = log_sobolev.provable_bound(q, grid, temperature)
+        assert 0.0 <= alpha[0] <= 1e-20
+    ring_of_fire = trig(temperature=0.002, discount=0.0)
+    grid = ring_of_fire.grid(128)
+    alpha = log_sobolev.provable_bound(ring_of_fire.q_on_grid(np.zeros(3), grid), grid, 0.002)
+    assert (alpha >= 0.0).all()
+    assert (alpha < 1e3).all()
 
 
 @pytest.mark.closed_form

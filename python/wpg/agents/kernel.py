@@ -175,7 +175,7 @@ class WPG:
             tell = _with_progress(tell)
         end = self.env_steps + int(total_timesteps)
         if c.evaluation_interval:
-            self._prepare_evaluation(c.evaluation_episodes)  # or say now that it cannot be done
+            self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
 
         while self.env_steps < end:
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
@@ -454,16 +454,15 @@ class WPG:
 
     def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
         """Returns of whole episodes with the best action, from starts that all runs share."""
-        self._prepare_evaluation(episodes)
         return evaluate(
             lambda observations, step: self.predict(observations)[0],
-            self._evaluation_envs[:episodes],
+            self.evaluation_envs(episodes),
             seed=seed,
         )
 
-    def _prepare_evaluation(self, episodes: int) -> None:
-        """Environments of the same kind that training does not use."""
-        while len(self._evaluation_envs) < episodes:
+    def evaluation_envs(self, count: int) -> list[ContinuousEnv]:
+        """Environments of the same kind that training does not use; the same ones at every call."""
+        while len(self._evaluation_envs) < count:
             spec = self.env.env.spec
             if spec is None:
                 raise UsageError(
@@ -471,6 +470,7 @@ class WPG:
                     "made for evaluation; set evaluation_interval=0 or register it"
                 )
             self._evaluation_envs.append(ContinuousEnv(gymnasium.make(spec)))
+        return self._evaluation_envs[:count]
 
     # Saving
 

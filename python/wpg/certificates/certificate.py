@@ -15,36 +15,57 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement about a number, what it rests on, and what of that was not checked.
+    """A statement about a number and what it rests on.
 
-    `text` is None if anything was left unchecked: then nothing is claimed.
+    `text` is None where an assumption does not hold or was not checked: then nothing is claimed,
+    the number is a diagnostic, and `missing` says what a claim would want.
     """
 
     quantity: str
     text: str | None
-    assumptions: tuple[str, ...]
-    unchecked: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def resting_on(cls, quantity: str, text: str, assumptions: dict[str, bool]) -> Claim:
         """The claim, if every assumption is True."""
-        unchecked = tuple(name for name, checked in assumptions.items() if not checked)
-        return cls(quantity, None if unchecked else text, tuple(assumptions), unchecked)
+        missing = tuple(name for name, holds in assumptions.items() if not holds)
+        return cls(quantity, None if missing else text, tuple(assumptions), missing)
 
-    def __str__(self) -> str:
-        if self.text is None:
-            return f"{self.quantity}: nothing is claimed; not checked: {'; '.join(self.unchecked)}"
-        return f"{self.quantity}: {self.text}"
+    def resting_also_on(self, further: dict[str, bool]) -> Claim:
+        """The same claim with more assumptions; a diagnostic stays one."""
+        if not self.assumptions:
+            return self
+        missing = (*self.missing, *(name for name, holds in further.items() if not holds))
+        text = None if missing else self.text
+        return Claim(self.quantity, text, (*self.assumptions, *further), missing)
+
+    @classmethod
+    def diagnostic(cls, quantity: str, why: str) -> Claim:
+        """A number that nothing is claimed of, whatever is checked."""
+        return cls(quantity, None, (), (why,))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "quantity": self.quantity,
+            "claim": self.text,
+            "assumptions": list(self.assumptions),
+            "missing": list(self.missing),
+        }
 
 
 def claims_text(claims: tuple[Claim, ...]) -> str:
-    """The claims, and below them everything they rest on, once."""
-    checked = dict.fromkeys(
-        assumption for c in claims for assumption in c.assumptions if assumption not in c.unchecked
-    )
-    lines = [f"- {claim}" for claim in claims]
-    if checked:
-        lines += ["checked:", *(f"- {assumption}" for assumption in checked)]
+    """The claims with the numbers of what they rest on, and below them those assumptions."""
+    numbers: dict[str, int] = {}
+    lines = []
+    for claim in claims:
+        if claim.text is None:
+            lines.append(f"- {claim.quantity}: nothing is claimed: {'; '.join(claim.missing)}")
+            continue
+        cited = [numbers.setdefault(name, len(numbers) + 1) for name in claim.assumptions]
+        lines.append(f"- {claim.quantity}: {claim.text} {cited}")
+    if numbers:
+        lines += ["checked:", *(f"  {number} {name}" for name, number in numbers.items())]
     return "\n".join(lines)
 
 
@@ -118,15 +139,7 @@ class Certificate:
         for name in (*COLUMNS, "standard_error"):
             content[name] = plain(getattr(self, name))
         content["quadrature_error"] = self.quadrature_error
-        content["claims"] = [
-            {
-                "quantity": c.quantity,
-                "claim": c.text,
-                "assumptions": list(c.assumptions),
-                "not_checked": list(c.unchecked),
-            }
-            for c in self.claims
-        ]
+        content["claims"] = [claim.as_dict() for claim in self.claims]
         return content
 
     def table(self) -> str:

@@ -58,24 +58,26 @@ def certify_gaussian(lqr: LQR, F: ArrayLike, covariance: ArrayLike, states: Floa
     }
     value = -0.5 * np.einsum("si,ij,sj->s", points, K, points) + c
     kl, fisher = at["residual"] / tau, at["speed"] / tau**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        lsi = fisher / (2.0 * kl)
+    lsi = np.where(kl > 1e-13, fisher / np.maximum(2.0 * kl, 1e-13), np.nan)
     alpha = np.full(len(points), lqr.lsi())
     known = {
         "the policy is N(-F s, covariance) at every state": True,
         "closed forms of the linear-quadratic problem": True,
     }
     claims = (
+        Claim.resting_on("value", "V of this policy", known),
         Claim.resting_on("residual", "T V - V = temperature KL(pi || G[pi])", known),
+        Claim.resting_on("kl", "KL(pi || G[pi])", known),
         Claim.resting_on("gap_lower", "V* - V is at least this: V^G[pi] - V^pi", known),
         Claim.resting_on("gap_upper", "V* - V is at most this at every state", known),
+        Claim.resting_on("gap", "V* - V", known),
+        Claim.resting_on("relative_fisher", "int pi |grad log(pi/G)|^2", known),
+        Claim.diagnostic("lsi", "I/2KL of one policy is no constant for all"),
         Claim.resting_on("value_rate", "the flow raises V at this rate at this moment", known),
         Claim.resting_on(
             "lsi_provable", "every Gibbs policy of the flow has this log-Sobolev constant", known
         ),
-        Claim.resting_on(
-            "rate_bound", "", {"V is bounded, which the rate in the sup norm rests on": False}
-        ),
+        Claim.diagnostic("rate_bound", "V is not bounded, and the rate is one of sup |V* - V|"),
     )
     return Certificate(
         problem=repr(lqr),

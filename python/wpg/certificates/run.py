@@ -76,10 +76,7 @@ class RunCertificate:
                 key: value.as_dict() if isinstance(value, Certificate) else value
                 for key, value in self.exact.items()
             },
-            "claims": [
-                {"quantity": c.quantity, "claim": c.text, "not_checked": list(c.unchecked)}
-                for c in self.claims
-            ],
+            "claims": [claim.as_dict() for claim in self.claims],
         }
 
     def __str__(self) -> str:
@@ -157,12 +154,11 @@ def certify_agent(
     rows = generator(agent.seed, "evaluation", 1).permutation(len(states))[:probe_states]
     probes = np.ascontiguousarray(states[np.sort(rows)])
     kl, kept = _kl_to_gibbs(agent, probes)
-    sampled = {
-        "the new transitions are those of one policy and of finitely many episodes": False,
-    }
     claims = (
-        Claim.resting_on("bellman_residual", "", sampled),
-        Claim.resting_on("kl", "", {"the critic's Gibbs policy was summed by importance": False}),
+        Claim.diagnostic(
+            "bellman_residual", "it is known where this policy went, not at every state and action"
+        ),
+        Claim.diagnostic("kl", "the normaliser of the Gibbs policy is a sum by importance"),
     )
     return RunCertificate(
         env=agent.env.name,
@@ -181,8 +177,7 @@ def certify_agent(
 
 def _new_transitions(agent: WPG, count: int, seed: int) -> tuple[Any, ...]:
     """(n, O), (n, D), (n,), (n, O), (n,) from fresh episodes with sampled actions."""
-    agent._prepare_evaluation(1)
-    env = agent._evaluation_envs[0]
+    (env,) = agent.evaluation_envs(1)
     rows: list[tuple[Any, ...]] = []
     episode = 0
     while len(rows) < count:

@@ -46,7 +46,7 @@ class LQREnv(gymnasium.Env[Float32, Float32]):
     The exact policy N(-F s, covariance) has no walls, the environment has: the two agree where
     |F s| plus a few standard deviations stays below `action_bound`. By default |F s| is at most
     0.97 at a start, and 0.06 in the root mean square in the long run under the mean action; the
-    standard deviation of the optimal policy is 0.23.
+    standard deviation of pi* is 0.23.
 
     ## Action Space
 

@@ -12,7 +12,8 @@ the fixed point coupled through Q, since V's error is second order in the policy
 In a reflecting box a layer at each wall adds, with b the outward drift and p the density there,
 KL ~ sum_walls C p b^2 eta^(3/2) / (2 sqrt(2 temperature)), C = 0.33582.
 
-These are formal expansions, with no proof of the remainder; `fixed_point` measures the truth.
+These are formal expansions, with no proof of the remainder; `fixed_point` computes what they
+approximate.
 Source: Talay and Tubaro 1990 for the method.
 """
 
@@ -53,13 +54,9 @@ def bias_function(mdp: FiniteMDP, value: Float64, actions: Float64) -> Float64:
     return square / (4.0 * mdp.temperature) + mdp.laplacian(value, actions) / 2.0
 
 
-def _cloud(mdp: FiniteMDP, grid: Grid) -> Float64:
-    return np.ascontiguousarray(np.broadcast_to(grid.points, (mdp.n_states, *grid.points.shape)))
-
-
 def _moments(mdp: FiniteMDP, solution: SoftSolution, grid: Grid) -> tuple[Float64, Float64]:
     """u - E u (S, G) and Var u (S,) under the solution's density."""
-    u = bias_function(mdp, solution.value, _cloud(mdp, grid))
+    u = bias_function(mdp, solution.value, mdp.everywhere(grid))
     u = u - grid.integrate(solution.density * u)[:, None]
     return u, grid.integrate(solution.density * u**2)
 
@@ -113,17 +110,22 @@ def step_size_for_gap(mdp: FiniteMDP, solution: SoftSolution, grid: Grid, gap: f
     """A step size for each state (S,) at which the predicted gap is `gap` at every state.
 
     Every state is given the same KL, (1 - discount) gap / temperature; on a box the root is found
-    of the sum of both powers of the step.
+    of the sum of both powers of the step. Infinite where nothing depends on the step.
     """
     wanted = (1.0 - mdp.discount) * positive(gap, "gap") / mdp.temperature
     _, variance = _moments(mdp, solution, grid)
     layer = wall_layer(mdp, solution, grid)
-    eta = np.sqrt(2.0 * wanted / np.maximum(variance, 1e-300))
-    for _ in range(100):
+    with np.errstate(divide="ignore"):
+        # From above the root of a convex increasing function, Newton's method cannot overshoot.
+        eta = np.minimum(np.sqrt(2.0 * wanted / variance), (wanted / layer) ** (2.0 / 3.0))
+    for _ in range(50):
         if not layer.any():
             break
-        excess = variance * eta**2 / 2.0 + layer * eta**1.5 - wanted
-        eta = np.maximum(eta - excess / (variance * eta + 1.5 * layer * eta**0.5), eta / 10.0)
+        seen = np.isfinite(eta)
+        e = np.where(seen, eta, 1.0)
+        excess = variance * e**2 / 2.0 + layer * e**1.5 - wanted
+        slope = variance * e + 1.5 * layer * np.sqrt(e)
+        eta = np.where(seen, e - excess / np.where(seen, slope, 1.0), np.inf)
     return eta
 
 

@@ -39,6 +39,8 @@ ROW_SUM_TOLERANCE = 1e-9
 MASS_TOLERANCE = 1e-8
 # Above so many states a sparse system is solved by iteration: a random sparsity pattern fills in.
 MOST_STATES_FACTORED = 2000
+# Grids whose rewards and transitions are kept: one, with half and with twice its points.
+GRIDS_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class FiniteMDP:
         self._reward_gradient = reward_gradient
         self._transition_gradient = transition_gradient
         self._expected_value_gradient = expected_value_gradient
-        self._tables: tuple[Grid, Float64, Float64] | None = None
+        self._tables: dict[int, tuple[Float64, Float64]] = {}
 
     def __repr__(self) -> str:
         label = f"{self.name}: " if self.name else ""
@@ -485,20 +487,24 @@ class FiniteMDP:
 
     def _grid_gradient(self, value: Float64, grid: Grid) -> Float64:
         self._check_grid(grid)
-        return self.q_gradient(value, self._tile(grid))
+        return self.q_gradient(value, self.everywhere(grid))
 
-    def _tile(self, grid: Grid) -> Float64:
+    def everywhere(self, grid: Grid) -> Float64:
+        """The grid's points as actions of every state: (S, G, D)."""
+        self._check_grid(grid)
         return np.ascontiguousarray(
             np.broadcast_to(grid.points, (self.n_states, *grid.points.shape))
         )
 
     def on_grid(self, grid: Grid) -> tuple[Float64, Float64]:
-        """Reward (S, G) and transition (S, G, K) at the grid points, kept for the last grid."""
-        if self._tables is None or self._tables[0] is not grid:
-            self._check_grid(grid)
-            cloud = self._tile(grid)
-            self._tables = (grid, self.reward(cloud), self.transition(cloud))
-        return self._tables[1], self._tables[2]
+        """Reward (S, G) and transition (S, G, K) at the grid points, kept for the last grids."""
+        self._check_grid(grid)
+        if grid.n not in self._tables:
+            cloud = self.everywhere(grid)
+            if len(self._tables) >= GRIDS_KEPT:
+                del self._tables[next(iter(self._tables))]
+            self._tables[grid.n] = (self.reward(cloud), self.transition(cloud))
+        return self._tables[grid.n]
 
     def _check_grid(self, grid: Grid) -> None:
         if not isinstance(grid, Grid):

@@ -2,7 +2,7 @@
 
     (K p)(a') = int K(a'|a) p(a) da,  columns of the matrices sum to one.
 
-A midpoint rule in a Gaussian kernel of standard deviation sd is exact to exp(-2 pi^2 (sd/dx)^2).
+A midpoint rule in a Gaussian density of standard deviation sd is exact to exp(-2 pi^2 (sd/dx)^2).
 """
 
 from __future__ import annotations
@@ -101,9 +101,10 @@ def mala_operator(
     for s in range(len(matrix)):
         proposal = matrix[s]
         energy = q[s] / temperature
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = np.exp(energy[:, None] - energy[None, :]) * (proposal.T / proposal)
-        accepted = proposal * np.minimum(1.0, np.where(proposal > 0.0, ratio, 0.0))
+        both = (proposal > 0.0) & (proposal.T > 0.0)
+        logs = np.log(np.where(both, proposal, 1.0))
+        log_ratio = energy[:, None] - energy[None, :] + logs.T - logs
+        accepted = np.where(both, proposal * np.exp(np.minimum(log_ratio, 0.0)), 0.0)
         np.fill_diagonal(accepted, 0.0)
         np.fill_diagonal(accepted, 1.0 - accepted.sum(axis=0))
         matrix[s] = accepted

@@ -75,57 +75,63 @@ def holley_stroock_bound(
     return flat * np.exp(-oscillation / temperature)
 
 
-def barthe_roberto_bound(density: Float64, grid: Grid) -> Float64:
-    """Provable alpha (S,) of a density in one dimension, from its tails; 0 in more dimensions.
+def barthe_roberto_bound(log_density: Float64, grid: Grid) -> Float64:
+    """Provable alpha (S,) of densities exp(log_density) on a line or circle, from their tails.
+
+    0 in more dimensions.
 
         alpha >= 1 / (2 max(B+, B-)),  B+ = sup_{x > m} M log(1 + e^2/M) int_m^x 1/p
 
     with M the mass beyond x, and B- likewise on the other side; m is a median. On a circle it is
     cut open, which only adds functions to the inequality, and the best of 16 cuts is taken. The
     sums are upper ones of the piecewise constant density, so the number is that of the grid's
-    density, not of its limit.
+    density, not of its limit. Sums of logarithms: tails may be as thin as they like.
+
+    log_density : (S, G) finite, integrating to 1 within 1e-6
 
     Source: Barthe and Roberto 2003, theorem 3: the constant C of Ent(f^2) <= C int f'^2 is at most
     4 max(B+, B-), and alpha = 2/C. Earlier, with other constants: Bobkov and Goetze 1999.
     """
-    density = array(density, "density", ("S", len(grid)))
-    best = np.zeros(len(density))
+    logs = array(log_density, "log_density", ("S", len(grid)))
+    mass = grid.integrate(np.exp(logs))
+    if np.abs(mass - 1.0).max() > 1e-6:
+        raise ValueError(f"log_density integrates to {mass.tolist()}; it must be 1 at every state")
+    best = np.zeros(len(logs))
     if grid.dimension > 1:
         return best
-    dx = float(grid.spacing[0])
+    log_dx = float(np.log(grid.spacing[0]))
     cuts = range(0, grid.n, max(1, grid.n // 16)) if grid.periodic else (0,)
     for cut in cuts:
-        best = np.maximum(best, _tail_bound(np.roll(density, -cut, axis=1), dx))
+        best = np.maximum(best, _tail_bound(np.roll(logs, -cut, axis=1), log_dx))
     return best
 
 
-def _tail_bound(density: Float64, dx: float) -> Float64:
-    """1 / (2 max(B+, B-)) of densities (S, n) on intervals."""
-    S, n = density.shape
-    mass = density * dx
-    cumulative = np.cumsum(mass, axis=1)
-    median = np.argmax(cumulative >= 0.5, axis=1)
-    worst = np.zeros(S)
-    with np.errstate(divide="ignore"):
-        resistance = dx / density
+def _tail_bound(logs: Float64, log_dx: float) -> Float64:
+    """1 / (2 max(B+, B-)) of densities exp(logs) (S, n) on intervals."""
+    S, n = logs.shape
+    median = np.argmax(np.cumsum(np.exp(logs + log_dx), axis=1) >= 0.5, axis=1)
+    bound = np.empty(S)
     for s in range(S):
-        m = int(median[s])
+        m, worst = int(median[s]), -np.inf
         for side in (slice(m, n), slice(m, None, -1)):
-            weights, blocks = mass[s][side], resistance[s][side]
-            tail = np.cumsum(weights[::-1])[::-1]  # the block's own mass included: an upper bound
-            path = np.cumsum(blocks)
-            worst[s] = max(worst[s], float(np.max(tail * np.log1p(np.e**2 / tail) * path)))
-    with np.errstate(divide="ignore"):
-        return np.where(np.isfinite(worst), 1.0 / (2.0 * worst), 0.0)
+            p = logs[s][side]
+            # The cell's own mass is included on both sides: an upper bound.
+            tail = np.logaddexp.accumulate((p + log_dx)[::-1])[::-1]
+            path = np.logaddexp.accumulate(log_dx - p)
+            worst = max(worst, float(np.max(tail + np.log(np.logaddexp(0.0, 2.0 - tail)) + path)))
+        bound[s] = 0.5 * np.exp(-worst)
+    return bound
 
 
-def provable_bound(density: Float64, q: Float64, grid: Grid, temperature: float) -> Float64:
-    """The larger of the two provable bounds for exp(Q/temperature) (S,)."""
+def provable_bound(q: Float64, grid: Grid, temperature: float) -> Float64:
+    """The larger of the two provable bounds (S,) for exp(Q/temperature), Q (S, G)."""
     q, temperature = array(q, "q", ("S", len(grid))), positive(temperature, "temperature")
     oscillation = q.max(axis=1) - q.min(axis=1)
+    logs = (q - q.max(axis=1, keepdims=True)) / temperature
+    logs -= np.log(grid.integrate(np.exp(logs)))[:, None]
     return np.maximum(
         holley_stroock_bound(oscillation, grid.low, grid.high, temperature, periodic=grid.periodic),
-        barthe_roberto_bound(density, grid),
+        barthe_roberto_bound(logs, grid),
     )
 
 

@@ -46,7 +46,7 @@ class LQRSolution:
         return -0.5 * np.einsum("si,ij,sj->s", s, self.K, s) + self.c
 
     def mean_action(self, states: ArrayLike) -> Float64:
-        """Mean -F s [action], (S, D), of the optimal policy at states (S, O)."""
+        """Mean -F s [action], (S, D), of pi* at states (S, O)."""
         return -array(states, "states", ("S", len(self.K))) @ self.F.T
 
 
@@ -139,7 +139,7 @@ class LQR:
             K = scipy.linalg.solve_discrete_are(root * self.A, root * self.B, self.M, self.R)
             K = self._policy_matrix(self._greedy_gain(K))
             F = self._greedy_gain(K)
-            self._check_stable(F)
+            self.check_stabilises(F)
         except (np.linalg.LinAlgError, ValueError):
             raise ValueError(
                 f"A and B are not stabilisable at this discount, {self.discount}: no gain F was "
@@ -204,7 +204,8 @@ class LQR:
     def _gain(self, F: ArrayLike) -> Float64:
         return _matrix(F, "F", self.action_size, self.observation_size)
 
-    def _check_stable(self, F: Float64) -> None:
+    def check_stabilises(self, F: Float64) -> None:
+        """ValueError with the spectral radius if sqrt(discount) (A - B F) is not stable."""
         radius = float(np.abs(np.linalg.eigvals(self.A - self.B @ F)).max())
         if not math.sqrt(self.discount) * radius < 1.0:
             raise ValueError(
@@ -214,7 +215,7 @@ class LQR:
 
     def _policy_matrix(self, F: Float64) -> Float64:
         """K_F, by a discrete Lyapunov equation."""
-        self._check_stable(F)
+        self.check_stabilises(F)
         loop = math.sqrt(self.discount) * (self.A - self.B @ F)
         source = self.M + _symmetrised(F.T @ self.R @ F)
         return _symmetrised(scipy.linalg.solve_discrete_lyapunov(loop.T, source))
@@ -302,7 +303,7 @@ class LQR:
         )
 
     def lsi(self) -> float:
-        """Log-Sobolev constant of the optimal policy, h_min / temperature [1/action^2] (Bakry and
+        """Log-Sobolev constant of pi*, h_min / temperature [1/action^2] (Bakry and
         Emery 1985; attained by a Gaussian)."""
         return float(self._curvatures()[0] / self.temperature)
 

@@ -251,15 +251,7 @@ def _over_density(axis: Any, mdp: FiniteMDP, value: Float64, cloud: Float64, s: 
     density = mdp.gibbs(value, grid)[s].reshape(80, 80)
     axes = [grid.points.reshape(80, 80, 2)[:, 0, 0], grid.points.reshape(80, 80, 2)[0, :, 1]]
     axis.contourf(axes[0], axes[1], density.T, levels=12, cmap="Oranges")
-    axis.plot(
-        cloud[:600, 0],
-        cloud[:600, 1],
-        ".",
-        color=BLUE,
-        markersize=2.5,
-        alpha=0.6,
-        label="particles",
-    )
+    _dots(axis, cloud[:600])
 
 
 def _dots(axis: Any, cloud: Float64) -> None:
@@ -268,7 +260,7 @@ def _dots(axis: Any, cloud: Float64) -> None:
 
 
 def _over_gaussian(axis: Any, report: PlanReport, s: int) -> None:
-    """Particles of a linear-quadratic state and the optimal policy's ellipses or curve."""
+    """Particles of a linear-quadratic state and the ellipses or the curve of pi*."""
     lqr, found = report.mdp, report.plan
     assert isinstance(lqr, LQR)
     assert found.states is not None
@@ -280,18 +272,10 @@ def _over_gaussian(axis: Any, report: PlanReport, s: int) -> None:
         x = np.linspace(mean[0] - 4 * spread, mean[0] + 4 * spread, 300)
         axis.hist(cloud[:, 0], bins=48, density=True, color=BLUE, alpha=0.45, label="particles")
         y = np.exp(-0.5 * ((x - mean[0]) / spread) ** 2) / (spread * np.sqrt(2 * np.pi))
-        axis.plot(x, y, color=ORANGE, label="optimal policy")
+        axis.plot(x, y, color=ORANGE, label="pi*, exact")
         bare(axis)
         return
-    axis.plot(
-        cloud[:800, 0],
-        cloud[:800, 1],
-        ".",
-        color=BLUE,
-        markersize=2.5,
-        alpha=0.5,
-        label="particles",
-    )
+    _dots(axis, cloud[:800])
     turn = np.linspace(0, 2 * np.pi, 200)
     root = np.linalg.cholesky(optimum.covariance[:2, :2])
     circle = np.stack([np.cos(turn), np.sin(turn)])
@@ -301,7 +285,7 @@ def _over_gaussian(axis: Any, report: PlanReport, s: int) -> None:
             ellipse[0],
             ellipse[1],
             color=ORANGE,
-            label="optimal policy, 1 to 3 deviations" if k == 0 else None,
+            label="pi*, exact: 1 to 3 deviations" if k == 0 else None,
         )
     axis.set_aspect("equal")
 
