@@ -11,6 +11,7 @@ by looking at what this writes.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -356,7 +357,7 @@ def target(mdp: FiniteMDP, best: Float64, n: int) -> dict[str, Any]:
 
 
 def speed() -> dict[str, Any]:
-    """CPU seconds of one planning iteration on the large ring, one thread."""
+    """CPU seconds of one planning iteration on the large ring, one thread, and of a command."""
     from wpg.exact import ring
 
     wpg.set_num_threads(1)
@@ -372,7 +373,15 @@ def speed() -> dict[str, Any]:
 
     wpg.plan(mdp, n_particles=64, iterations=8, step_size=0.05, seed=SEEDS[0], callback=note)
     later = np.array(spans[1:])
+    walls = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            clock = time.perf_counter()
+            command = [sys.executable, "-m", "wpg.cli", "certify", "trig", "--out", f"{folder}/out"]
+            subprocess.run(command, check=True, capture_output=True)
+            walls.append(round(time.perf_counter() - clock, 2))
     return {
+        "wpg certify trig, wall seconds of three": walls,
         "CPU seconds an iteration, median": float(np.median(later)),
         "CPU seconds an iteration, least and most": [float(later.min()), float(later.max())],
     }

@@ -16,6 +16,10 @@ __all__ = ["ActionSet", "FittedSoftQ", "Head", "Transitions"]
 
 Float64 = NDArray[np.float64]
 
+# Rollouts in the model: one for so many planned states, and how long. Each plans two states.
+PLANNED_PER_ROLLOUT = 25
+ROLLOUT_STEPS = 20
+
 
 @dataclass(frozen=True)
 class Transitions:
@@ -120,7 +124,8 @@ class FittedSoftQ:
         """Fit the model, and choose where to plan: (P, O), the first rows being the centres.
 
         Candidates are the stored next states and as many that the model reaches from stored states
-        by uniform actions, with some jitter. The centres are chosen greedily, the rest at random.
+        by uniform actions, with some jitter. The centres are chosen greedily, the rest at random,
+        but for those that the realist's best actions lead to in the model.
         `planned_rows` (P,) says which stored next state each one is; -1 for those that are none.
         """
         n, O = data.states.shape
@@ -141,6 +146,7 @@ class FittedSoftQ:
         reached = np.clip(reached, self.dynamics.low, self.dynamics.high)
         candidates = np.concatenate([data.next_states, reached])
         rows = np.concatenate([np.arange(n), np.full(len(reached), -1)])
+        followed = self._follow(candidates, rng, low, high)
         most = 5 * self.planned_states // 2
         if len(candidates) > most:
             kept = np.sort(rng.permutation(len(candidates))[:most])
@@ -149,11 +155,40 @@ class FittedSoftQ:
         chooser.add_greedy_centers(self.centers, 1e-3)
         chosen = chooser.center_rows
         others = np.setdiff1d(np.arange(len(candidates)), chosen)
-        others = rng.permutation(others)[: max(0, self.planned_states - len(chosen))]
+        left = max(0, self.planned_states - len(chosen) - len(followed))
+        order = np.concatenate([chosen, rng.permutation(others)[:left]])
         self._planned_centers = len(chosen)
-        order = np.concatenate([chosen, others])
-        self.planned_rows = rows[order]
-        return np.ascontiguousarray(candidates[order])
+        self.planned_rows = np.concatenate([rows[order], np.full(len(followed), -1)])
+        return np.ascontiguousarray(np.concatenate([candidates[order], followed]))
+
+    def _follow(
+        self, candidates: Float64, rng: np.random.Generator, low: Float64, high: Float64
+    ) -> Float64:
+        """Where the realist's best actions lead some of these states in the model (K, O).
+
+        A policy may hold a state that nothing has visited, such as a balance of two forces, because
+        q is interpolated there: one that has been planned from is rarely held by mistake.
+        """
+        if not self.heads:
+            return candidates[:0]
+        assert self.dynamics is not None
+        D = len(low)
+        if D <= 2:
+            axes = [np.linspace(*ends, 17 if D == 1 else 5) for ends in zip(low, high, strict=True)]
+            actions = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, D)
+        else:
+            actions = rng.uniform(low, high, (64, D))
+        count = self.planned_states // PLANNED_PER_ROLLOUT
+        cloud = np.broadcast_to(actions.astype(np.float32), (count, *actions.shape))
+        cloud = np.ascontiguousarray(cloud)
+        states = candidates[rng.integers(len(candidates), size=count)]
+        visited = []
+        for _ in range(2):
+            for _ in range(ROLLOUT_STEPS // 2):
+                best = self.realist.q.value(states.astype(np.float32), cloud).argmax(axis=1)
+                states, _, _ = self.dynamics.predict(states, actions[best])
+            visited.append(states)
+        return np.concatenate(visited)
 
     def update(
         self, data: Transitions, planned: Float64, actions: ActionSet, temperature: float
