@@ -74,7 +74,7 @@ class FiniteMDPEnv(gymnasium.Env[Float32, Float32]):
     * v0: initial version
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, problem: FiniteMDP, features: ArrayLike | None = None) -> None:
         if not isinstance(problem, FiniteMDP):

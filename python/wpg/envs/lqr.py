@@ -101,7 +101,7 @@ class LQREnv(gymnasium.Env[Float32, Float32]):
     * v0: initial version
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(
         self,
