@@ -302,3 +302,53 @@ def test_the_ring_is_certified_sparsely() -> None:
     assert c.gap is not None
     assert (c.gap_lower <= c.gap + 1e-9).all()
     assert (c.gap <= c.gap_upper + 1e-9).all()
+
+
+def test_a_hole_that_cannot_be_reached_leaves_the_other_rates_finite() -> None:
+    """States 0 and 1 stay where they are; only state 2 has a cell without mass."""
+    mdp = trig().replace(discount=0.9)
+    apart = type(mdp)(
+        3,
+        1,
+        mdp.reward,
+        lambda actions: np.ones((*actions.shape[:2], 1)),
+        mdp.support,
+        discount=0.9,
+        temperature=0.5,
+        successors=np.array([[0], [1], [1]]),
+    )
+    grid = apart.grid(32)
+    pi = grid.uniform(3)
+    pi[2, 4] = 0.0
+    c = certify(apart, grid.normalise(pi), grid)
+    assert np.isfinite(c.value_rate[:2]).all()
+    assert np.isinf(c.value_rate[2])
+    assert c.claim("value_rate") is None
+
+
+def test_a_density_that_the_grid_misses_has_no_claimed_rate() -> None:
+    """cos(25 a) on 64 points: Q is resolved, the density is not."""
+    mdp = trig()
+    grid = mdp.grid(64)
+    pi = grid.normalise(1.0 + 0.9 * np.cos(25.0 * grid.points[:, 0]) * np.ones((3, 1)))
+    c = certify(mdp, pi, grid)
+    assert c.claim("gap_upper") is not None
+    assert c.claim("value_rate") is None
+    assert certify(mdp, grid.uniform(3), grid).claim("value_rate") is not None
+
+
+def test_an_offset_of_the_reward_does_not_resolve_a_grid() -> None:
+    """What is resolved is Q over temperature, whatever constant a reward has."""
+    well = double_well(1.0, 0.02)
+    shifted = type(trig())(
+        1,
+        1,
+        lambda a: well.reward(a) + 1e4,
+        lambda a: np.ones((*a.shape[:2], 1)),
+        well.support,
+        discount=0.0,
+        temperature=0.02,
+    )
+    c = certify(shifted, shifted.grid(6).uniform(1), shifted.grid(6))
+    assert c.claim("gap_upper") is None
+    assert c.claim("rate_bound") is None

@@ -636,3 +636,38 @@ def test_tsallis_tends_to_the_entropy() -> None:
     soft = mdp.solve(grid).value
     errors = [np.abs(Tsallis(mdp, 1.0 + e).solve(grid).value - soft).max() for e in (0.02, 0.01)]
     assert errors[1] == pytest.approx(errors[0] / 2.0, rel=0.05)
+
+
+@pytest.mark.closed_form
+def test_step_sizes_where_only_walls_or_nothing_costs() -> None:
+    """A ramp has a wall layer and no spread of u; a flat Q has no bias at any step."""
+
+    def straight(slope: float) -> Bandit:
+        return Bandit(
+            lambda a: slope * a[..., 0],
+            lambda a: np.full_like(a, slope),
+            Box(-1.0, 1.0),
+            1,
+            temperature=0.5,
+            optimal_value=None,
+            entropy=None,
+            name="straight",
+        )
+
+    ramp = straight(1.5)
+    grid = ramp.grid(100)
+    best = ramp.solve(grid)
+    eta = bias.step_size_for_gap(ramp, best, grid, 0.01)
+    assert bias.gap_floor(ramp, best, grid, eta)[0] == pytest.approx(0.01, rel=1e-9)
+    flat = straight(0.0)
+    grid = flat.grid(50)
+    assert np.isinf(bias.step_size_for_gap(flat, flat.solve(grid), grid, 0.01)).all()
+
+
+def test_mala_at_low_temperature_is_a_matrix_of_chances() -> None:
+    mdp = trig(temperature=0.001)
+    grid = mdp.grid(200)
+    eta = float((1.6 * grid.spacing[0]) ** 2 / (2.0 * mdp.temperature))
+    matrix = mdp.mala_operator(mdp.solve(grid).value, grid, eta)
+    assert matrix.min() >= 0.0
+    assert np.abs(matrix.sum(axis=1) - 1.0).max() <= 1e-12

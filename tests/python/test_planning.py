@@ -16,6 +16,7 @@ import wpg
 from bits import bits, same_on_all_threads
 from wpg import planning
 from wpg.exact import (
+    LQR,
     FiniteMDP,
     bias,
     double_well,
@@ -260,3 +261,35 @@ def test_auto_takes_the_mixture_only_where_it_covers_the_actions() -> None:
     assert np.abs(small.value - large.value).max() < 5.0
     with pytest.raises(ValueError, match="n_particles is 64, too few for entropy 'mixture'"):
         wpg.plan(mdp, **{**QUICK, "step_size": 1e-6}, entropy="mixture")
+
+
+@pytest.mark.statistics
+@pytest.mark.parametrize(("a", "noise", "discount"), [(1.3, 0.1, 0.9), (0.99, 5.0, 0.95)])
+def test_bounds_of_the_linear_problem_hold_at_every_iteration(
+    a: float, noise: float, discount: float
+) -> None:
+    """Also from an unstable A, where no control has no value. The bounds are exact for the value as
+    it stands, which is |V* - V| itself, but for rounding."""
+    lqr = LQR([[a]], [[0.5]], [[1.0]], [[0.3]], [[noise]], discount=discount, temperature=0.2)
+    plan = wpg.plan(lqr, n_particles=500, iterations=30, step_size=0.03, seed=1)
+    assert plan.states is not None
+    off = np.abs(lqr.optimal().value(plan.states) - plan.history["value"]).max(axis=1)
+    rounding = 1e-9 * (1.0 + off)
+    assert (off <= plan.history["gap_upper"] + rounding).all()
+    assert (plan.history["gap_lower"] <= off + rounding).all()
+    assert off[-1] < 0.5 * off[0]
+
+
+def test_a_problem_without_a_simple_start_is_refused() -> None:
+    """B reaches one of two unstable modes at a time: neither 0 nor B^+ A has a value."""
+    lqr = LQR(
+        [[1.3, 1.0], [0.0, 1.3]],
+        [[0.0], [1.0]],
+        np.eye(2),
+        [[1.0]],
+        0.1 * np.eye(2),
+        discount=0.99,
+        temperature=0.2,
+    )
+    with pytest.raises(ValueError, match="A and B: neither"):
+        wpg.plan(lqr, n_particles=50, iterations=2, step_size=0.01, seed=1)

@@ -62,7 +62,7 @@ def claims_text(claims: tuple[Claim, ...]) -> str:
         if claim.text is None:
             lines.append(f"- {claim.quantity}: nothing is claimed: {'; '.join(claim.missing)}")
             continue
-        cited = [numbers.setdefault(name, len(numbers) + 1) for name in claim.assumptions]
+        cited = sorted(numbers.setdefault(name, len(numbers) + 1) for name in claim.assumptions)
         lines.append(f"- {claim.quantity}: {claim.text} {cited}")
     if numbers:
         lines += ["checked:", *(f"  {number} {name}" for name, number in numbers.items())]

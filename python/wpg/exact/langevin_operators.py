@@ -106,7 +106,7 @@ def mala_operator(
         log_ratio = energy[:, None] - energy[None, :] + logs.T - logs
         accepted = np.where(both, proposal * np.exp(np.minimum(log_ratio, 0.0)), 0.0)
         np.fill_diagonal(accepted, 0.0)
-        np.fill_diagonal(accepted, 1.0 - accepted.sum(axis=0))
+        np.fill_diagonal(accepted, np.maximum(1.0 - accepted.sum(axis=0), 0.0))
         matrix[s] = accepted
     return matrix
 

@@ -207,9 +207,8 @@ def plot_particles(report: PlanReport, out: Path) -> Path:
     D = found.particles.shape[2]
     panels = min(len(found.value), MOST_PANELS)
     columns = min(panels, 3)
-    figure, axes = new_figure(
-        3.6 * columns, 3.1 * -(-panels // columns), -(-panels // columns), columns
-    )
+    rows = -(-panels // columns)
+    figure, axes = new_figure(max(3.6 * columns, 6.0), 3.1 * rows + 0.8, rows, columns)
     for s, axis in enumerate(axes.ravel()):
         if s >= panels:
             axis.set_visible(False)
