@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Box", "Support", "Torus"]
+__all__ = ["Box", "Support", "Torus", "cloud_array", "support_arrays"]
 
 
 def _vector(value: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -125,3 +125,25 @@ class Torus:
 
 
 Support = Box | Torus | None
+
+
+def cloud_array(array: Any, name: str) -> NDArray[Any]:
+    """The array, if it is points (S, N, D) of float32 or float64; else an error that names it."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} is {type(array)}; it must be a NumPy array of float32 or float64")
+    if array.ndim != 3 or array.shape[2] < 1:
+        raise ValueError(f"{name} has shape {array.shape}; it must be (S, N, D) with D >= 1")
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} has dtype {array.dtype}; it must be float32 or float64")
+    return array
+
+
+def support_arrays(
+    support: Support, cloud: NDArray[Any]
+) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
+    """(kind, low, high) of a support in the dtype of the cloud, or None for R^D."""
+    if support is None:
+        return None
+    if not hasattr(support, "arrays"):
+        raise TypeError(f"support is {support!r}; it must be wpg.supports.Box, Torus or None")
+    return support.arrays(cloud.shape[2], cloud.dtype)

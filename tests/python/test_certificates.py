@@ -249,6 +249,8 @@ def test_learned_agents_are_held_against_exact_answers(tmp_path: object) -> None
     agent = wpg.WPG("wpg/LQR-v0", seed=3, **QUICK)
     with pytest.raises(UsageError, match="no critic yet"):
         certify_agent(agent)
+    with pytest.raises(TypeError, match="agent is None"):
+        certify_agent(None)  # type: ignore[arg-type]
     agent.learn(500)
     assert agent.discount == 0.9  # the environment's own
     found = certify_agent(agent, transitions=200, probe_states=20)

@@ -141,6 +141,8 @@ def certify_agent(
 
     Source: KL and soft value from the last step's Gaussian mixture: see `wpg.policy`.
     """
+    if not hasattr(agent, "ready"):
+        raise TypeError(f"agent is {agent!r}; it must be a wpg.WPG")
     if not agent.ready:
         raise UsageError("the agent has no critic yet; train it for more steps")
     for number, name in ((transitions, "transitions"), (probe_states, "probe_states")):

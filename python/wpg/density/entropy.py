@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.density.mixture import Floats, mixture_log_density, particle_log_densities
-from wpg.supports import Support, Torus
+from wpg.supports import Support, Torus, cloud_array
 
 __all__ = ["entropy", "entropy_terms", "entropy_with_error"]
 
@@ -162,16 +162,8 @@ def _terms(
     support: Support,
 ) -> tuple[Floats, str]:
     """The terms (S, N) of `entropy_terms`, float64 except for "mixture", and the method."""
-    if not isinstance(particles, np.ndarray):
-        raise TypeError(
-            f"particles is {type(particles)}; it must be a NumPy array of float32 or float64"
-        )
-    if particles.ndim != 3 or particles.shape[1] < 1 or particles.shape[2] < 1:
-        raise ValueError(
-            f"particles has shape {particles.shape}; it must be (S, N, D) with N, D >= 1"
-        )
-    if particles.dtype not in (np.float32, np.float64):
-        raise TypeError(f"particles has dtype {particles.dtype}; it must be float32 or float64")
+    if cloud_array(particles, "particles").shape[1] < 1:
+        raise ValueError(f"particles has shape {particles.shape}; it must be (S, N, D) with N >= 1")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
     if estimator not in ESTIMATORS:

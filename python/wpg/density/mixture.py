@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import Support
+from wpg.supports import Support, cloud_array, support_arrays
 
 __all__ = ["mixture_log_density", "particle_log_densities"]
 
@@ -67,7 +66,7 @@ def mixture_log_density(
         points=points,
         means=means,
         std=std,
-        support=_support_arrays(support, points, "points"),
+        support=support_arrays(support, cloud_array(points, "points")),
         wants_all=not exclude_self,
         wants_others=bool(exclude_self),
         out=out,
@@ -97,25 +96,8 @@ def particle_log_densities(
         points=particles,
         means=means,
         std=std,
-        support=_support_arrays(support, particles, "particles"),
+        support=support_arrays(support, cloud_array(particles, "particles")),
         wants_all=True,
         wants_others=True,
         out=None,
     )
-
-
-def _support_arrays(
-    support: Support, points: Floats, name: str
-) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
-    """(kind, low, high) in the dtype of the points, or None for R^D."""
-    if not isinstance(points, np.ndarray):
-        raise TypeError(f"{name} is {type(points)}; it must be a NumPy array of float32 or float64")
-    if points.ndim != 3 or points.shape[2] < 1:
-        raise ValueError(f"{name} has shape {points.shape}; it must be (S, N, D) with D >= 1")
-    if points.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name} has dtype {points.dtype}; it must be float32 or float64")
-    if support is None:
-        return None
-    if not hasattr(support, "arrays"):
-        raise TypeError(f"support is {support!r}; it must be wpg.supports.Box, Torus or None")
-    return support.arrays(points.shape[2], points.dtype)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import Support
-from wpg.transport.langevin import langevin, support_arrays
+from wpg.supports import Support, support_arrays
+from wpg.transport.langevin import langevin
 
 __all__ = ["Critic", "flow"]
 

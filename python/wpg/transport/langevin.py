@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import Support
+from wpg.supports import Support, cloud_array, support_arrays
 
-__all__ = ["langevin", "support_arrays"]
+__all__ = ["langevin"]
 
 
 def langevin(
@@ -60,7 +60,7 @@ def langevin(
     Source: particle step of Wasserstein policy gradient, arXiv 2605.26078; bias expansion: Talay
     and Tubaro 1990; fixed preconditioner: Girolami and Calderhead 2011.
     """
-    cloud = _cloud(particles)
+    cloud = cloud_array(particles, "particles")
     return _core.langevin(
         particles=cloud,
         drift=drift,
@@ -72,29 +72,6 @@ def langevin(
         preconditioner=_preconditioner(preconditioner, cloud),
         out=out,
     )
-
-
-def _cloud(particles: NDArray[Any]) -> NDArray[Any]:
-    if not isinstance(particles, np.ndarray):
-        raise TypeError(
-            f"particles is {type(particles)}; it must be a NumPy array of float32 or float64"
-        )
-    if particles.ndim != 3:
-        raise ValueError(f"particles has shape {particles.shape}; it must be (S, N, D)")
-    if particles.dtype not in (np.float32, np.float64):
-        raise TypeError(f"particles has dtype {particles.dtype}; it must be float32 or float64")
-    return particles
-
-
-def support_arrays(
-    support: Support, cloud: NDArray[Any]
-) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
-    """(kind, low, high) of a support in the dtype of the cloud, or None for R^D."""
-    if support is None:
-        return None
-    if not hasattr(support, "arrays"):
-        raise TypeError(f"support is {support!r}; it must be wpg.supports.Box, Torus or None")
-    return support.arrays(cloud.shape[2], cloud.dtype)
 
 
 def _preconditioner(
