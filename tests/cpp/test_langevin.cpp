@@ -105,8 +105,8 @@ void check_bits() {
   }
 }
 
-/// fold(x) of theory.md section 8 in long double. The routine's y carries one rounding of the
-/// product with the period, which is as large as x: an error of 4 u |x| in all.
+/// fold(x) = low + min(y, 2 L - y), y = (x - low) mod 2 L, in long double. The routine's y carries
+/// one rounding of the product with the period, which is as large as x: an error of 4 u |x| in all.
 template <class T>
 void check_far_excursions() {
   const T low = T(-0.3), high = T(0.9), u = std::numeric_limits<T>::epsilon() / 2;

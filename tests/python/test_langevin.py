@@ -141,7 +141,7 @@ def test_the_noise_is_the_named_one(dtype):
 @pytest.mark.statistics
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_quadratic_has_the_variance_of_the_discrete_law(dtype):
-    """Q = -m a^2/2: temperature/(m (1 - step_size m/2)), theory.md section 5."""
+    """Q = -m a^2/2: temperature/(m (1 - step_size m/2)), the law of the discrete chain."""
     m, eta, tau = 1.3, 0.4, 0.5
     variance = tau / (m * (1 - eta * m / 2))
     shape = (20_000, 5, 1)
@@ -328,7 +328,7 @@ def test_a_preconditioner_of_one_changes_nothing():
 
 @pytest.mark.statistics
 def test_a_preconditioned_quadratic_has_its_discrete_covariance():
-    """Q = -a'Ha/2 with M = H^-1: covariance tau H^-1/(1 - eta/2), theory.md section 9."""
+    """Q = -a'Ha/2 with M = H^-1: covariance tau H^-1/(1 - eta/2), of the discrete chain."""
     eta, tau = 0.5, 0.3
     M = MATRIX
     H = np.linalg.inv(M)

@@ -24,7 +24,7 @@ def images(x: float, kind: str | None, low: float, high: float, reach: float) ->
 
         R: x        box: x + 2kL, 2 low - x + 2kL        torus: x + k period
 
-    Source: theory.md section 8.
+    Source: images of reflected and wrapped Brownian motion, Feller 1971, X.5.
     """
     if kind is None:
         return [x]
@@ -68,7 +68,7 @@ def mixture_log_density(
     -------
     (S, K) log-densities. Cost: S K N D images.
 
-    Source: theory.md section 7, item 1.
+    Source: arXiv 2605.26078: the law after one particle step.
     """
     S, K, D = points.shape
     N = means.shape[1]
@@ -102,7 +102,7 @@ def mixture_entropy(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """-mean_i log q(a_i) with and without component i, both (S,).
 
-    Source: theory.md section 7, item 1.
+    Source: the bracket E H_self <= H <= E H_loo is Jensen's inequality.
     """
     included = mixture_log_density(particles, means, std, support)
     left_out = mixture_log_density(particles, means, std, support, exclude_self=True)
@@ -127,7 +127,7 @@ def knn_entropy(
 
         psi(N) - psi(k) + log c_D + (D/N) sum_i log e_k(i)
 
-    Source: theory.md section 7, item 2.
+    Source: Kozachenko and Leonenko 1987.
     """
     S, N, D = particles.shape
     values = np.empty(S)
@@ -152,7 +152,7 @@ def gaussian_entropy(particles: NDArray[Any]) -> NDArray[np.float64]:
 
         (D/2) log(2 pi e) + (1/2) log det C - (1/2) sum_{i=1..D} [psi((N-i)/2) - log((N-1)/2)]
 
-    Source: theory.md section 7, item 3.
+    Source: Anderson 2003, theorem 7.5.3.
     """
     S, N, D = particles.shape
     values = np.empty(S)

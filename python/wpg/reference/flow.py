@@ -39,7 +39,7 @@ def flow(
     -------
     (S, N, D) moved particles.
 
-    Source: theory.md section 2.
+    Source: arXiv 2605.26078: several particle steps for one Q.
     """
     cloud = particles.astype(np.float64)
     for move in range(steps):

@@ -20,7 +20,7 @@ def reflect(x: float, low: float, high: float) -> float:
 
     A point inside comes back unchanged; NaN and infinity become NaN.
 
-    Source: theory.md section 8.
+    Source: Bossy, Gobet, Talay 2004 (reflection).
     """
     if low <= x <= high:
         return x
@@ -95,7 +95,7 @@ def langevin(
     -------
     (S, N, D) moved particles. Cost: S N D, times D with a full preconditioner.
 
-    Source: theory.md sections 2, 8 and 9.
+    Source: arXiv 2605.26078; preconditioner: Girolami and Calderhead 2011.
     """
     S, N, D = particles.shape
     eta = np.broadcast_to(np.asarray(step_size, dtype=np.float64), (S,))
