@@ -26,21 +26,23 @@ from numpy.typing import NDArray
 
 import record
 import wpg
-from user_problems import POINTS, SHAPES, rough_density, smooth_density, user_problem
+from user_problems import (
+    POINTS,
+    SHAPES,
+    rough_density,
+    smooth_density,
+    user_problem,
+    value_derivative,
+)
 from wpg import reports
 from wpg.certificates import certify
 from wpg.exact import FiniteMDP, Grid, Tsallis, bias, double_well, stationary_density, trig
-from wpg.exact.finite_mdp import log_density
 from wpg.exact.fokker_planck import relative_fisher
 from wpg.exact.squashed import squashed_chain
 from wpg.reports import slope_of
 
 Float64 = NDArray[np.float64]
 SEEDS = range(7000, 7016)
-
-
-def kl(grid: Grid, p: Float64, log_other: Float64) -> Float64:
-    return grid.integrate(p * (log_density(p) - log_other))
 
 
 def log_gibbs(mdp: FiniteMDP, value: Float64, grid: Grid) -> Float64:
@@ -64,12 +66,12 @@ def identities() -> dict[str, Any]:
             logs, best_logs = log_gibbs(mdp, value, grid), log_gibbs(mdp, best.value, grid)
             tau = mdp.temperature
             residual = mdp.soft_backup(value, grid) - value
-            fall = kl(grid, before, logs) - kl(grid, after, logs)
+            fall = grid.kl(before, logs) - grid.kl(after, logs)
             errors = {
-                "residual = temperature KL": residual - tau * kl(grid, before, logs),
+                "residual = temperature KL": residual - tau * grid.kl(before, logs),
                 "performance difference": best.value
                 - value
-                - tau * mdp.resolvent(before, grid, kl(grid, before, best_logs)),
+                - tau * mdp.resolvent(before, grid, grid.kl(before, best_logs)),
                 "discrete resolvent": moved - value - tau * mdp.resolvent(after, grid, fall),
             }
             row = worst.setdefault(f"{name}, {kind}, D = {D}", {})
@@ -111,13 +113,7 @@ def continuous_identity() -> dict[str, float]:
 def derivative_error(
     problem: FiniteMDP | Tsallis, grid: Grid, pi: Float64, rate: Float64, predicted: Float64
 ) -> float:
-    step = 2e-3 / float((np.abs(rate) / pi).max())
-
-    def difference(e: float) -> Float64:
-        ahead = problem.evaluate(pi + e * rate, grid)
-        return (ahead - problem.evaluate(pi - e * rate, grid)) / (2.0 * e)
-
-    found = (4.0 * difference(step / 2.0) - difference(step)) / 3.0
+    found = value_derivative(problem, grid, pi, rate)
     return float(np.abs(found / predicted - 1.0).max())
 
 
@@ -160,7 +156,7 @@ def scheme_bias() -> dict[str, Any]:
     for eta in large:
         matrix, smoothing = mdp.leimkuhler_matthews_operator(best.value, grid, eta)
         law = grid.normalise(stationary_density(matrix, grid) @ smoothing.T)
-        divergence.append(kl(grid, law, log_gibbs(mdp, best.value, grid)))
+        divergence.append(grid.kl(law, log_gibbs(mdp, best.value, grid)))
     mala = mdp.mala_operator(best.value, grid, 0.1)
     kept = np.einsum("sij,sj->si", mala, mdp.gibbs(best.value, grid))
     eta_for_gap = bias.step_size_for_gap(mdp, best, grid, 1e-3)

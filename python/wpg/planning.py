@@ -235,8 +235,11 @@ def _step_for(
     eta = model.step_size_for_gap(value, particles, drift, target_gap)
     if not lipschitz.any():
         # Nothing is known of the drift's slope yet: one probe with steps that hardly move.
-        nearby = particles + 1e-5 * model.reach
-        lipschitz = _lipschitz(model, value, particles, drift, model.inside(nearby))
+        still, nearby = np.zeros_like(particles), particles + 1e-5 * model.reach
+        nearby = langevin(
+            nearby, still, step_size=0.0, temperature=0.0, seed=0, support=model.support
+        )
+        lipschitz = _lipschitz(model, value, particles, drift, nearby)
     largest = model.reach**2 / (8.0 * model.temperature)
     with np.errstate(divide="ignore"):
         return np.minimum(np.minimum(eta, STABLE_FRACTION / lipschitz), largest)
@@ -303,14 +306,6 @@ class FiniteModel:
         log_volume = float(np.log(mdp.high - mdp.low).sum())
         return np.ascontiguousarray(particles), np.full(shape[:2], log_volume)
 
-    def inside(self, actions: Float64) -> Float64:
-        low, width = self.mdp.low, self.mdp.high - self.mdp.low
-        away = actions - low
-        if self.mdp.periodic:
-            return np.ascontiguousarray(low + np.mod(away, width))
-        away = np.mod(away, 2.0 * width)
-        return np.ascontiguousarray(low + np.minimum(away, 2.0 * width - away))
-
     def displacement(self, moved: Float64) -> Float64:
         if not self.mdp.periodic:
             return moved
@@ -324,7 +319,7 @@ class FiniteModel:
         transition = mdp.transition_matrix(rows.mean(axis=1))
         earned = (reward + mdp.temperature * terms).mean(axis=1)
         value = solve_linear(transition, mdp.discount, earned, guess)
-        after = np.broadcast_to(mdp.successor_values(value), (self.n_states, mdp.n_successors))
+        after = mdp.successor_values(value)
         q = reward + mdp.discount * np.matmul(rows, after[:, :, None])[:, :, 0]
         return Evaluation(value, q, terms, transition, rows)
 
@@ -347,8 +342,7 @@ class FiniteModel:
         return np.minimum(np.prod(self.mdp.high - self.mdp.low), _gaussian_volume(particles))
 
     def bias_function(self, value: Float64, particles: Float64, drift: Float64) -> Float64:
-        square = (drift**2).sum(axis=2)
-        return square / (4.0 * self.temperature) + self.mdp.laplacian(value, particles) / 2.0
+        return bias.bias_function(self.mdp, value, particles, drift)
 
     def step_size_for_gap(
         self, value: Float64, particles: Float64, drift: Float64, target_gap: float
@@ -499,9 +493,6 @@ class QuadraticModel:
                 f"the particles' policy has no finite value: {error}; take a smaller step_size or "
                 "more particles"
             ) from None
-
-    def inside(self, actions: Float64) -> Float64:
-        return actions
 
     def displacement(self, moved: Float64) -> Float64:
         return moved

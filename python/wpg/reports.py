@@ -25,7 +25,6 @@ from wpg.certificates.certificate import number_text
 from wpg.certificates.particles import points_for_mixture
 from wpg.errors import UsageError
 from wpg.exact import LQR, FiniteMDP, Grid, SoftSolution, bias, problems
-from wpg.exact.finite_mdp import log_density
 from wpg.exact.fokker_planck import MOST_DENSE
 from wpg.exact.log_sobolev import spectral_gap
 from wpg.planning import Plan, plan
@@ -242,25 +241,24 @@ def flow_report(
     def note(name: str, left: Float64, right: Float64, scale: float) -> None:
         worst[name] = max(worst[name], float(np.abs(left - right).max()) / scale)
 
-    kl_to_last = None  # of pi_(k+1) to G[pi_k]
+    log_of_last = None  # log G[pi_(k-1)]
     for k, pi in enumerate(path):
         value[k] = mdp.evaluate(pi, grid)
         q = mdp.q_on_grid(value[k], grid)
         backup = mdp.soft_backup(value[k], grid)
         log_gibbs = (q - backup[:, None]) / mdp.temperature
         scale = 1.0 + float(np.abs(value[k]).max())
-        logs = log_density(pi)
-        kl[k] = grid.integrate(pi * (logs - log_gibbs))
+        kl[k] = grid.kl(pi, log_gibbs)
         residual[k] = mdp.temperature * kl[k]
         note("T V - V = temperature KL", backup - value[k], residual[k], scale)
-        to_best = grid.integrate(pi * (logs - log_best))
+        to_best = grid.kl(pi, log_best)
         gap[k] = mdp.temperature * mdp.resolvent(pi, grid, to_best)
         note("performance difference", optimum.value - value[k], gap[k], scale)
-        if kl_to_last is not None:
-            kl_now = grid.integrate(pi * (logs - kl_to_last))
+        if log_of_last is not None:
+            kl_now = grid.kl(pi, log_of_last)
             rise = mdp.temperature * mdp.resolvent(pi, grid, kl[k - 1] - kl_now)
             note("discrete resolvent identity", value[k] - value[k - 1], rise, scale)
-        kl_to_last = log_gibbs
+        log_of_last = log_gibbs
 
     picked = np.unique(np.linspace(0, steps, certificates).astype(int))
     given = tuple(certify(mdp, path[k], grid, optimum=optimum) for k in picked)

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from user_problems import POINTS, SHAPES, rough_density, smooth_density, user_problem
+from user_problems import (
+    POINTS,
+    SHAPES,
+    rough_density,
+    smooth_density,
+    user_problem,
+    value_derivative,
+)
 from wpg.exact import (
     Bandit,
     FiniteMDP,
@@ -27,8 +34,8 @@ from wpg.exact import (
     trig,
     von_mises,
 )
-from wpg.exact.finite_mdp import log_density
 from wpg.exact.fokker_planck import relative_fisher
+from wpg.exact.grid import log_density
 from wpg.exact.langevin_operators import langevin_operator
 from wpg.exact.squashed import squashed_chain
 from wpg.supports import Box, Torus
@@ -130,22 +137,6 @@ def test_value_iteration_and_policy_iteration_agree(case: tuple[FiniteMDP, Grid]
     assert np.abs(grid.integrate(best.density) - 1.0).max() <= 1e-11
 
 
-def central(mdp: FiniteMDP, grid: Grid, pi: Float64, rate: Float64) -> Float64:
-    """dV/dt for d pi/dt = rate, by Richardson-extrapolated central differences.
-
-    The perturbation e is relative to pi / |rate|: V is smooth in e, so what is left is O(e^4), some
-    1e-12, and the rounding 1e-16 cond / e, some 1e-12 of V.
-    """
-    largest = float((np.abs(rate) / pi).max())
-    step = 2e-3 / largest
-
-    def difference(e: float) -> Float64:
-        ahead = mdp.evaluate(pi + e * rate, grid)
-        return (ahead - mdp.evaluate(pi - e * rate, grid)) / (2.0 * e)
-
-    return (4.0 * difference(step / 2.0) - difference(step)) / 3.0
-
-
 @pytest.mark.closed_form
 @pytest.mark.parametrize(("dimension", "n"), [(1, 96), (2, 48)])
 def test_continuous_resolvent_identity(dimension: int, n: int) -> None:
@@ -164,7 +155,7 @@ def test_continuous_resolvent_identity(dimension: int, n: int) -> None:
         rate = -np.asarray(divergence)
         fisher = grid.integrate(pi * (score**2).sum(axis=2))
         predicted = mdp.temperature**2 * mdp.resolvent(pi, grid, fisher)
-        found = central(mdp, grid, pi, rate)
+        found = value_derivative(mdp, grid, pi, rate)
         assert np.abs(found / predicted - 1.0).max() <= 1e-8
 
 
@@ -176,7 +167,7 @@ def test_resolvent_identity_of_the_grid_flow(case: tuple[FiniteMDP, Grid]) -> No
     q = mdp.q_on_grid(mdp.evaluate(pi, grid), grid)
     fisher = relative_fisher(pi, q, grid, mdp.temperature)
     predicted = mdp.temperature**2 * mdp.resolvent(pi, grid, fisher)
-    found = central(mdp, grid, pi, mdp.fokker_planck_rate(pi, grid))
+    found = value_derivative(mdp, grid, pi, mdp.fokker_planck_rate(pi, grid))
     assert np.abs(found / predicted - 1.0).max() <= 1e-8
 
 
@@ -584,13 +575,7 @@ def test_tsallis_identities(kind: str, dimension: int, power: float) -> None:
     gap = mdp.resolvent(pi, grid, bregman + slack)
     assert np.abs(best.value - value - gap).max() <= RELATIVE * scale
     rate, dissipation = problem.flow_rate(pi, grid)
-    step = 2e-3 / float((np.abs(rate) / pi).max())
-
-    def difference(e: float) -> Float64:
-        ahead = problem.evaluate(pi + e * rate, grid)
-        return (ahead - problem.evaluate(pi - e * rate, grid)) / (2.0 * e)
-
-    derivative = (4.0 * difference(step / 2.0) - difference(step)) / 3.0
+    derivative = value_derivative(problem, grid, pi, rate)
     predicted = mdp.resolvent(pi, grid, dissipation)
     assert np.abs(derivative / predicted - 1.0).max() <= 1e-8
 
@@ -605,13 +590,7 @@ def test_tsallis_resolvent_identity_in_the_continuum() -> None:
     q = mdp.q_on_grid(problem.evaluate(pi, grid), grid)
     velocity = grid.gradient(q - problem.marginal(pi))[..., 0]
     rate = -grid.gradient(pi * velocity)[..., 0]
-    step = 2e-3 / float((np.abs(rate) / pi).max())
-
-    def difference(e: float) -> Float64:
-        ahead = problem.evaluate(pi + e * rate, grid)
-        return (ahead - problem.evaluate(pi - e * rate, grid)) / (2.0 * e)
-
-    derivative = (4.0 * difference(step / 2.0) - difference(step)) / 3.0
+    derivative = value_derivative(problem, grid, pi, rate)
     predicted = mdp.resolvent(pi, grid, grid.integrate(pi * velocity**2))
     assert np.abs(derivative / predicted - 1.0).max() <= 1e-8
 

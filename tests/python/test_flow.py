@@ -6,21 +6,16 @@ import numpy as np
 import pytest
 
 from bits import bits, same_on_all_threads, simd
+from step_supports import SUPPORTS
 from wpg.critics import KernelQ
 from wpg.noise import standard_normal
 from wpg.reference.critics import kernel_q
 from wpg.reference.flow import flow as reference_flow
-from wpg.supports import Box, Torus
+from wpg.supports import Box
 from wpg.threads import available_simd_isas
 from wpg.transport import flow, langevin
 
 DTYPES = [np.float32, np.float64]
-SUPPORTS = {
-    "none": None,
-    "reflect": Box(-0.9, 0.7),
-    "clip": Box(-0.9, 0.7, "clip"),
-    "torus": Torus(0.8),
-}
 SHAPES = [
     (1, 1, 1),
     (1, 65, 2),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bits import bits, same_on_all_isas_and_threads
 from statistical_claims import assert_cdf, assert_mean, assert_variance
+from step_supports import SUPPORTS
 from wpg.noise import standard_normal
 from wpg.reference import noise as reference_noise
 from wpg.reference import transport as reference
@@ -16,12 +17,6 @@ from wpg.supports import Box, Torus
 from wpg.transport import langevin
 
 DTYPES = [np.float32, np.float64]
-SUPPORTS = {
-    "none": None,
-    "reflect": Box(-0.9, 0.7),
-    "clip": Box(-0.9, 0.7, "clip"),
-    "torus": Torus(0.8),
-}
 SHAPES = [
     (5, 7, 1),
     (3, 1, 2),

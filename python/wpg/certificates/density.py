@@ -7,11 +7,17 @@ from numpy.typing import NDArray
 
 from wpg.certificates.certificate import Certificate, Claim
 from wpg.exact import FiniteMDP, Grid, SoftSolution
-from wpg.exact.finite_mdp import log_density
 from wpg.exact.fokker_planck import relative_fisher
 from wpg.exact.log_sobolev import provable_bound
 
-__all__ = ["certified_rate", "certify", "finite_problem", "largest_return"]
+__all__ = [
+    "certified_rate",
+    "certify",
+    "change_with_twice",
+    "finite_problem",
+    "largest_return",
+    "upper_bound_and_rate",
+]
 
 Float64 = NDArray[np.float64]
 
@@ -37,8 +43,7 @@ def largest_return(
     _, transition = mdp.on_grid(grid)
     u = np.full(mdp.n_states, float(income.max()) / (1.0 - mdp.discount))
     for _ in range(10_000):
-        after = np.broadcast_to(mdp.successor_values(u), (mdp.n_states, mdp.n_successors))
-        best = np.einsum("sgk,sk->sg", transition, after).max(axis=1)
+        best = np.einsum("sgk,sk->sg", transition, mdp.successor_values(u)).max(axis=1)
         moved = income + mdp.discount * best
         done = np.abs(moved - u).max() <= tolerance * (1.0 + np.abs(u).max())
         u = moved
@@ -58,6 +63,22 @@ def certified_rate(
     delta = min(1.0, float(np.sqrt(gap_upper.max() / (2.0 * temperature))))
     factor = max(1.0 - discount, 1.0 - discount * delta / (1.0 - discount))
     return 2.0 * temperature * alpha * factor
+
+
+def change_with_twice(mdp: FiniteMDP, value: Float64, grid: Grid, backup: Float64) -> float:
+    """The most by which T V, `backup` (S,) on this grid, moves with twice the points per axis."""
+    return float(np.abs(mdp.soft_backup(value, mdp.grid(2 * grid.n)) - backup).max())
+
+
+def upper_bound_and_rate(
+    mdp: FiniteMDP, q: Float64, income: Float64, grid: Grid
+) -> tuple[Float64, Float64, Float64]:
+    """(upper bound on the gap, provable alpha, certified rate), each (S,), from Q (S, G) and an
+    upper bound `income` (S,) on T V - V."""
+    upper, best_after = largest_return(mdp, income, grid)
+    wander = mdp.discount * best_after
+    alpha = provable_bound(q, grid, mdp.temperature) * np.exp(-wander / mdp.temperature)
+    return upper, alpha, certified_rate(alpha, upper, mdp.discount, mdp.temperature)
 
 
 def certify(
@@ -106,26 +127,23 @@ def certify(
     backup = mdp.soft_backup(value, grid)
     log_gibbs = (q - backup[:, None]) / tau
     # Two ways to the same number; the KL form keeps its digits where T V - V cancels.
-    kl = np.maximum(grid.integrate(pi * (log_density(pi) - log_gibbs)), 0.0)
+    kl = np.maximum(grid.kl(pi, log_gibbs), 0.0)
     residual = tau * kl
     identity_error = float(np.abs(backup - value - residual).max())
     fisher = relative_fisher(pi, q, grid, tau)
     rounding = 1e-14 * size / tau  # a KL of rounding errors has no ratio
     lsi = np.where(kl > rounding, fisher / np.maximum(2.0 * kl, rounding), np.nan)
-    twice = float(np.abs(mdp.soft_backup(value, mdp.grid(2 * grid.n)) - backup).max())
+    twice = change_with_twice(mdp, value, grid, backup)
     gibbs = mdp.gibbs(value, grid)
     lower = mdp.resolvent(gibbs, grid, np.maximum(residual - 2.0 * twice, 0.0))
-    upper, best_after = largest_return(mdp, residual + 2.0 * twice, grid)
-    wander = mdp.discount * best_after
-    alpha = provable_bound(q, grid, tau) * np.exp(-wander / tau)
-    rate = certified_rate(alpha, upper, mdp.discount, tau)
+    upper, alpha, rate = upper_bound_and_rate(mdp, q, residual + 2.0 * twice, grid)
     value_rate = _rate_of_value(mdp, pi, grid, fisher)
     gap = None
     if solve:
         optimum = mdp.solve(grid) if optimum is None else optimum
         best_q = mdp.q_on_grid(optimum.value, grid)
         log_optimum = (best_q - optimum.value[:, None]) / tau
-        distance = np.maximum(grid.integrate(pi * (log_density(pi) - log_optimum)), 0.0)
+        distance = np.maximum(grid.kl(pi, log_optimum), 0.0)
         gap = tau * mdp.resolvent(pi, grid, distance)
     merged = _change_when_merged(mdp, pi, value, fisher, grid)
     on_grid = {

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.certificates.certificate import Certificate, Claim
-from wpg.certificates.density import certified_rate, certify, finite_problem, largest_return
+from wpg.certificates.density import (
+    certify,
+    change_with_twice,
+    finite_problem,
+    upper_bound_and_rate,
+)
 from wpg.density import entropy_terms, mixture_log_density
 from wpg.exact import FiniteMDP, Grid
 from wpg.exact.arguments import per_state
 from wpg.exact.grid import MOST_POINTS
-from wpg.exact.log_sobolev import provable_bound
 from wpg.planning import FiniteModel, standard_error_of_mean
 
 __all__ = ["certify_particles", "points_for_mixture"]
@@ -142,17 +146,16 @@ def _of_estimate(mdp: FiniteMDP, cloud: Float64, grid: Grid, entropy: str) -> Ce
     error = model.standard_error(evaluation)
     local = standard_error_of_mean(evaluation, mdp.temperature)
     backup = mdp.soft_backup(value, grid)
-    twice = float(np.abs(mdp.soft_backup(value, mdp.grid(2 * grid.n)) - backup).max())
+    twice = change_with_twice(mdp, value, grid, backup)
     # V solves its own linear system exactly, so T V - V is temperature KL plus the error of the
     # entropy at that state alone: it may come out negative.
     residual = backup - value
     gibbs = mdp.gibbs(value, grid)
     allowed = ERRORS_ALLOWED * local
     lower = mdp.resolvent(gibbs, grid, np.maximum(residual - allowed - 2.0 * twice, 0.0))
-    upper, best_after = largest_return(mdp, np.maximum(residual, 0.0) + allowed + 2.0 * twice, grid)
-    q = mdp.q_on_grid(value, grid)
-    alpha = provable_bound(q, grid, mdp.temperature)
-    alpha = alpha * np.exp(-mdp.discount * best_after / mdp.temperature)
+    upper, alpha, rate = upper_bound_and_rate(
+        mdp, mdp.q_on_grid(value, grid), np.maximum(residual, 0.0) + allowed + 2.0 * twice, grid
+    )
     nothing = np.full(mdp.n_states, np.nan)
     biased = f"the bias of the {method} estimate of the entropy is not known"
     no_density = "bare particles have no density; give step_size"
@@ -185,7 +188,7 @@ def _of_estimate(mdp: FiniteMDP, cloud: Float64, grid: Grid, entropy: str) -> Ce
         lsi_provable=alpha,
         gap_lower=lower,
         gap_upper=upper,
-        rate_bound=certified_rate(alpha, upper, mdp.discount, mdp.temperature),
+        rate_bound=rate,
         value_rate=nothing,
         standard_error=error,
         quadrature_error=twice,

@@ -47,9 +47,14 @@ SCHEMES = ("langevin", "leimkuhler-matthews", "mala")
 WALL_CONSTANT = 0.33582
 
 
-def bias_function(mdp: FiniteMDP, value: Float64, actions: Float64) -> Float64:
-    """u (S, N) [1/time] = |grad Q|^2/(4 temperature) + lap Q/2 at actions (S, N, D)."""
-    slope = mdp.q_gradient(value, actions)
+def bias_function(
+    mdp: FiniteMDP, value: Float64, actions: Float64, gradient: Float64 | None = None
+) -> Float64:
+    """u (S, N) [1/time] = |grad Q|^2/(4 temperature) + lap Q/2 at actions (S, N, D).
+
+    gradient : grad Q (S, N, D) there, if it is known already
+    """
+    slope = mdp.q_gradient(value, actions) if gradient is None else gradient
     square = (slope**2).sum(axis=2)
     return square / (4.0 * mdp.temperature) + mdp.laplacian(value, actions) / 2.0
 
@@ -66,13 +71,13 @@ def wall_layer(mdp: FiniteMDP, solution: SoftSolution, grid: Grid) -> Float64:
     total = np.zeros(mdp.n_states)
     if grid.periodic:
         return total
+    log_partition = mdp.soft_backup(solution.value, grid)[:, None]
     for d in range(grid.dimension):
         for wall in (grid.low[d], grid.high[d]):
             face = grid.points[np.isclose(grid.points[:, d], grid.points[0, d])].copy()
             face[:, d] = wall
             cloud = np.ascontiguousarray(np.broadcast_to(face, (mdp.n_states, *face.shape)))
             q = mdp.q(solution.value, cloud)
-            log_partition = mdp.soft_backup(solution.value, grid)[:, None]
             density = np.exp((q - log_partition) / mdp.temperature)
             drift = mdp.q_gradient(solution.value, cloud)[..., d]
             area = grid.weights[0] / grid.spacing[d]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from wpg.exact.arguments import array, count, fraction, positive
 from wpg.exact.fokker_planck import advance, flow_rate, scharfetter_gummel
-from wpg.exact.grid import Grid, midpoint_grid
+from wpg.exact.grid import Grid, log_density, midpoint_grid
 from wpg.exact.langevin_operators import (
     langevin_operator,
     leimkuhler_matthews_operator,
@@ -29,7 +29,7 @@ from wpg.exact.langevin_operators import (
 )
 from wpg.supports import Box, Torus
 
-__all__ = ["FiniteMDP", "SoftSolution", "log_density", "solve_linear"]
+__all__ = ["FiniteMDP", "SoftSolution", "solve_linear"]
 
 Float64 = NDArray[np.float64]
 Actions = Callable[[Float64], Any]
@@ -52,11 +52,6 @@ class SoftSolution:
     density: Float64
     residual: Float64
     iterations: int
-
-
-def log_density(density: Float64) -> Float64:
-    """log of a density, with 0 log 0 = 0 in mind: 0 where the density is 0."""
-    return np.log(np.where(density > 0.0, density, 1.0))
 
 
 def solve_linear(transition: Any, discount: float, right: Float64, guess: Any = None) -> Float64:
@@ -247,8 +242,10 @@ class FiniteMDP:
         return self._result(self._transition_gradient(cloud), "transition_gradient", shape)
 
     def successor_values(self, value: Float64) -> Float64:
-        """V at the next states that a row holds: (S,) -> (1, K) or (S, K)."""
-        return value[None] if self.successors is None else value[self.successors]
+        """V at the next states that a row holds: (S,) -> (S, K)."""
+        if self.successors is None:
+            return np.broadcast_to(value, (self.n_states, self.n_states))
+        return value[self.successors]
 
     def transition_matrix(self, rows: Float64) -> Any:
         """(S, S) from rows (S, K): dense, or sparse where `successors` are given."""
@@ -266,7 +263,7 @@ class FiniteMDP:
     def q(self, value: Float64, actions: Float64) -> Float64:
         """r + discount P V at actions (S, N, D): (S, N) [reward]."""
         after = self.successor_values(self._value(value))
-        expected = np.einsum("snk,sk->sn", self.transition(actions), _rows(after, self.n_states))
+        expected = np.einsum("snk,sk->sn", self.transition(actions), after)
         return self.reward(actions) + self.discount * expected
 
     def q_gradient(self, value: Float64, actions: Float64, rows: Float64 | None = None) -> Float64:
@@ -277,7 +274,7 @@ class FiniteMDP:
         Accuracy: that of the gradients given; with central differences about 1e-10 of the
         function's scale, and first order within 6e-6 of a wall.
         """
-        after = _rows(self.successor_values(self._value(value)), self.n_states)
+        after = self.successor_values(self._value(value))
         if self._expected_value_gradient is not None:
             cloud = self.checked_actions(actions)
             known = self.transition(cloud) if rows is None else rows
@@ -322,7 +319,7 @@ class FiniteMDP:
     def q_on_grid(self, value: Float64, grid: Grid) -> Float64:
         """Q (S, G) [reward] at every grid point."""
         reward, transition = self.on_grid(grid)
-        after = _rows(self.successor_values(self._value(value)), self.n_states)
+        after = self.successor_values(self._value(value))
         return reward + self.discount * np.einsum("sgk,sk->sg", transition, after)
 
     def soft_backup(self, value: Float64, grid: Grid) -> Float64:
@@ -385,10 +382,11 @@ class FiniteMDP:
         while iteration < most:
             iteration += 1
             value = self.evaluate(density, grid)
-            residual = self.soft_backup(value, grid) - value
+            q = self.q_on_grid(value, grid)
+            residual = self._log_partition(q, grid) - value
             worst = float(np.abs(residual).max())
-            scale = 1.0 + float(np.abs(self.q_on_grid(value, grid)).max())
-            density = self.gibbs(value, grid)
+            scale = 1.0 + float(np.abs(q).max())
+            density = grid.normalise(self._gibbs_weight(q)[0])
             if worst <= 8 * np.finfo(float).eps * scale or (worst >= last and worst < 1e-9 * scale):
                 break
             last = worst
@@ -588,10 +586,6 @@ class FiniteMDP:
             change = function(ahead) - function(behind)
             parts.append(change / width.reshape(width.shape + (1,) * (change.ndim - 2)))
         return np.stack(parts, axis=-1)
-
-
-def _rows(after: Float64, n_states: int) -> Float64:
-    return np.broadcast_to(after, (n_states, after.shape[1]))
 
 
 def _successors(successors: Any, n_states: int) -> NDArray[np.int64] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wpg.exact.arguments import count, finite
 from wpg.supports import Box, Torus
 
-__all__ = ["Grid", "midpoint_grid"]
+__all__ = ["Grid", "log_density", "midpoint_grid"]
 
 Float64 = NDArray[np.float64]
 
@@ -54,6 +54,10 @@ class Grid:
     def integrate(self, values: Float64) -> Float64:
         """Midpoint rule over the last axis: (..., G) -> (...)."""
         return values @ self.weights
+
+    def kl(self, density: Float64, log_other: Float64) -> Float64:
+        """KL (S,) [nats] of densities (S, G) to those whose logarithms are given: (S, G)."""
+        return self.integrate(density * (log_density(density) - log_other))
 
     def normalise(self, density: Float64) -> Float64:
         """The density (..., G) divided by its integral, which must be positive."""
@@ -102,6 +106,11 @@ class Grid:
             spectrum = np.fft.fft(cube, axis=axis) * wave.reshape(shape)
             parts.append(np.fft.ifft(spectrum, axis=axis).real.reshape(values.shape))
         return np.stack(parts, axis=-1)
+
+
+def log_density(density: Float64) -> Float64:
+    """log of a density, with 0 log 0 = 0 in mind: 0 where the density is 0."""
+    return np.log(np.where(density > 0.0, density, 1.0))
 
 
 def midpoint_grid(support: Box | Torus, n: int, dimension: int) -> Grid:
