@@ -57,15 +57,15 @@ class PerStateArgument {
  public:
   PerStateArgument(const py::handle& object, const char* name, py::ssize_t states) {
     if (py::isinstance<py::array>(object)) {
-      array_ = array_of(object, name);
-      if (array_.ndim() == 0) {
-        require_dtype(array_, name, sizeof(T) == 8);
-        value_ = *data<T>(array_);
+      const py::array array = array_of(object, name);
+      require_dtype(array, name, sizeof(T) == 8);
+      if (array.ndim() == 0) {
+        value_ = *data<T>(array);
         return;
       }
-      require_dtype(array_, name, sizeof(T) == 8);
-      require_shape(array_, name, {states});
-      stride_ = 1;
+      require_shape(array, name, {states});
+      keep_ = array;
+      data_ = data<T>(array);
       return;
     }
     if (!PyNumber_Check(object.ptr()) || PyComplex_Check(object.ptr())) {
@@ -76,12 +76,14 @@ class PerStateArgument {
     value_ = static_cast<T>(object.cast<double>());
   }
 
-  PerState<T> view() const { return {stride_ == 0 ? &value_ : data<T>(array_), stride_}; }
+  PerState<T> view() const {
+    return data_ == nullptr ? PerState<T>{&value_, 0} : PerState<T>{data_, 1};
+  }
 
  private:
-  py::array array_;
+  py::object keep_;  // a default-constructed py::array would be a new array
+  const T* data_ = nullptr;
   T value_ = 0;
-  std::int64_t stride_ = 0;
 };
 
 /// (kind, low, high) as wpg.supports hands it over.
@@ -91,8 +93,8 @@ Support<T> support_of(const py::handle& object, py::ssize_t dimension);
 /// (kind, matrix, root) as wpg.transport hands it over, or None.
 template <class T>
 Preconditioner<T> preconditioner_of(const py::handle& object, py::ssize_t states,
-                                    py::ssize_t dimension, py::array& keep_matrix,
-                                    py::array& keep_root);
+                                    py::ssize_t dimension, py::object& keep_matrix,
+                                    py::object& keep_root);
 
 void bind_base(py::module_& m);
 void bind_transport(py::module_& m);

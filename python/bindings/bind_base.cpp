@@ -144,37 +144,39 @@ template Support<double> support_of<double>(const py::handle&, py::ssize_t);
 
 template <class T>
 Preconditioner<T> preconditioner_of(const py::handle& object, py::ssize_t states,
-                                    py::ssize_t dimension, py::array& keep_matrix,
-                                    py::array& keep_root) {
+                                    py::ssize_t dimension, py::object& keep_matrix,
+                                    py::object& keep_root) {
   Preconditioner<T> result;
   if (object.is_none()) return result;
   const auto parts = py::reinterpret_borrow<py::tuple>(object);
   const bool full = parts[0].cast<std::string>() == "full";
   result.kind = full ? Preconditioner<T>::Kind::full : Preconditioner<T>::Kind::diagonal;
-  keep_matrix = array_of(parts[1], "preconditioner");
-  require_dtype(keep_matrix, "preconditioner", sizeof(T) == 8);
+  const py::array matrix = array_of(parts[1], "preconditioner");
+  require_dtype(matrix, "preconditioner", sizeof(T) == 8);
   const Shape one = full ? Shape{dimension, dimension} : Shape{dimension};
   Shape each{states};
   each.insert(each.end(), one.begin(), one.end());
-  if (keep_matrix.ndim() == static_cast<py::ssize_t>(each.size())) {
-    require_shape(keep_matrix, "preconditioner", each);
+  if (matrix.ndim() == static_cast<py::ssize_t>(each.size())) {
+    require_shape(matrix, "preconditioner", each);
     result.stride = full ? dimension * dimension : dimension;
   } else {
-    require_shape(keep_matrix, "preconditioner", one);
+    require_shape(matrix, "preconditioner", one);
   }
-  result.matrix = data<T>(keep_matrix);
+  keep_matrix = matrix;
+  result.matrix = data<T>(matrix);
   if (full) {
-    keep_root = array_of(parts[2], "preconditioner");
-    require_dtype(keep_root, "preconditioner", sizeof(T) == 8);
-    result.root = data<T>(keep_root);
+    const py::array root = array_of(parts[2], "preconditioner");
+    require_dtype(root, "preconditioner", sizeof(T) == 8);
+    keep_root = root;
+    result.root = data<T>(root);
   }
   return result;
 }
 
 template Preconditioner<float> preconditioner_of<float>(const py::handle&, py::ssize_t, py::ssize_t,
-                                                        py::array&, py::array&);
+                                                        py::object&, py::object&);
 template Preconditioner<double> preconditioner_of<double>(const py::handle&, py::ssize_t,
-                                                          py::ssize_t, py::array&, py::array&);
+                                                          py::ssize_t, py::object&, py::object&);
 
 void bind_base(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("threads"));

@@ -15,7 +15,7 @@ py::array run_langevin(const py::array& particles, const py::array& drift,
   require_shape(drift, "drift", shape);
   const PerStateArgument<T> eta(step_size, "step_size", shape[0]);
   const PerStateArgument<T> tau(temperature, "temperature", shape[0]);
-  py::array keep_matrix, keep_root;
+  py::object keep_matrix, keep_root;
   LangevinParameters<T> parameters;
   parameters.step_size = eta.view();
   parameters.temperature = tau.view();

@@ -133,7 +133,7 @@ def cloud_array(array: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} is {type(array)}; it must be a NumPy array of float32 or float64")
     if array.ndim != 3 or array.shape[2] < 1:
         raise ValueError(f"{name} has shape {array.shape}; it must be (S, N, D) with D >= 1")
-    if array.dtype not in (np.float32, np.float64):
+    if array.dtype.type not in (np.float32, np.float64):
         raise TypeError(f"{name} has dtype {array.dtype}; it must be float32 or float64")
     return array
 

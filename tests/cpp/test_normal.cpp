@@ -58,7 +58,7 @@ void compare(Errors& errors, U radius, U circle) {
   const auto point = wpg::point_on_circle<T>(circle);
   errors(errors.circle, point.first - want.first);
   errors(errors.circle, point.second - want.second);
-  const auto pair = wpg::box_muller<T>(radius, circle);
+  const auto pair = wpg::box_muller<T>(wpg::minus_two_log_of_uniform<T>(radius), circle);
   const long double r = std::sqrt(want.radius_squared);
   errors(errors.normal, pair.first - r * want.first);
   errors(errors.normal, pair.second - r * want.second);
@@ -89,14 +89,15 @@ T scalar_draw(std::uint64_t seed, wpg::Stream stream, std::uint64_t step, std::u
   const auto words = wpg::philox4x32<std::uint64_t>(n / kShare, s, step & 0xFFFFFFFFu,
                                                     wpg::stream_word(stream, step) | d, keys);
   const auto low = [](std::uint64_t x) { return x & 0xFFFFFFFFu; };
-  wpg::NormalPair<T> pair;
+  U radius, circle;
   if constexpr (sizeof(T) == 4) {
-    pair = n % 4 < 2 ? wpg::box_muller<T>(static_cast<U>(words.x0), static_cast<U>(words.x1))
-                     : wpg::box_muller<T>(static_cast<U>(words.x2), static_cast<U>(words.x3));
+    radius = static_cast<U>(n % 4 < 2 ? words.x0 : words.x2);
+    circle = static_cast<U>(n % 4 < 2 ? words.x1 : words.x3);
   } else {
-    pair = wpg::box_muller<T>(low(words.x0) | low(words.x1) << 32, low(words.x2) | low(words.x3)
-                                                                                       << 32);
+    radius = low(words.x0) | low(words.x1) << 32;
+    circle = low(words.x2) | low(words.x3) << 32;
   }
+  const auto pair = wpg::box_muller<T>(wpg::minus_two_log_of_uniform<T>(radius), circle);
   return n % 2 == 0 ? pair.first : pair.second;
 }
 

@@ -21,7 +21,7 @@ template <class T>
 class BlockPlan {
  public:
   /// Elements that a block aims at: with its buffers it stays inside the first-level cache.
-  static constexpr std::int64_t kAim = 2048 / sizeof(T);
+  static constexpr std::int64_t kAim = 8192 / sizeof(T);
 
   explicit BlockPlan(const CloudShape& shape) : shape_(shape) {
     if (shape.size() == 0) return;

@@ -12,8 +12,12 @@
 #include "wpg/base/normal_math.hpp"
 #include "wpg/base/philox.hpp"
 #include "wpg/base/scratch.hpp"
+#include "wpg/base/side_by_side.hpp"
 #include "wpg/base/simd.hpp"
 #include "wpg/base/streams.hpp"
+
+// Compiled on its own: among the callers' live registers its loops would lose theirs.
+#define WPG_APART __attribute__((noinline))
 
 namespace wpg {
 namespace WPG_ISA {
@@ -23,6 +27,14 @@ struct NoiseKey {
   std::uint64_t seed;
   Stream stream;
   std::uint64_t step;
+};
+
+/// Arrays as long as a block, which the caller works on right after the draw.
+template <class T>
+struct ComingMemory {
+  const T* first = nullptr;
+  const T* second = nullptr;
+  T* out = nullptr;
 };
 
 template <class T>
@@ -50,30 +62,33 @@ class NormalBlock {
     for (; b < width_; ++b) group_[b] = state_[b] = coordinate_[b] = 0;
   }
 
-  /// Writes to[((s - first_state) * particles + (n - first_particle)) * D + d].
-  void draw(const NoiseKey& key, const Block& block, T* to) {
+  /// Writes to[((s - first_state) * particles + (n - first_particle)) * D + d]. Drawing is all
+  /// arithmetic: meanwhile `coming` is fetched into the cache.
+  void draw(const NoiseKey& key, const Block& block, T* to, const ComingMemory<T>& coming = {}) {
     const std::int64_t groups = (block.particles + kGroup<T> - 1) / kGroup<T>;
     const std::int64_t blocks = ((block.states - 1) * groups_ + groups) * dimension_;
     if (block.states == 1) {
-      random_words<true>(key, block, blocks);
+      random_words<true>(key, block, blocks, coming);
     } else {
-      random_words<false>(key, block, blocks);
+      random_words<false>(key, block, blocks, coming);
     }
     normals_of_words(blocks);
     place(block, to);
   }
 
  private:
-  static constexpr std::int64_t kPad = 2 * WPG_VECTOR_BYTES;
+  // Vectors are done up to four at a time, so they may reach beyond the last block.
+  static constexpr std::int64_t kPad = 4 * kLanes<float>;
   using V = vector_of<T>;
   using U = unsigned_of<V>;
 
   T* column(int k) { return columns_.get() + k * width_; }
 
-  // Philox and Box-Muller run in loops of their own: each then has few enough instructions for the
-  // processor to work on several rounds of the loop at once.
+  // Philox, the logarithm and the circle run in loops of their own: each then has few enough
+  // instructions for the processor to work on several rounds of the loop at once.
   template <bool kOneState>
-  void random_words(const NoiseKey& key, const Block& block, std::int64_t blocks) {
+  WPG_APART void random_words(const NoiseKey& key, const Block& block, std::int64_t blocks,
+                              const ComingMemory<T>& coming) {
     PhiloxKeys<u64v>& keys = *keys_.get();
     philox_keys(key.seed, keys);
     const u32v group0 = u32v{} + static_cast<std::uint32_t>(block.first_particle / kGroup<T>);
@@ -88,23 +103,49 @@ class NormalBlock {
     T* const column1 = column(1);
     T* const column2 = column(kGroup<T> - 2);
     T* const column3 = column(kGroup<T> - 1);
-    for (std::int64_t b = 0; b < blocks; b += kLanes<float>) {
-      const u32v c0 = load<u32v>(group + b) + group0;
-      const u32v c1 = kOneState ? state0 : load<u32v>(state + b) + state0;
-      const u32v c3 = load<u32v>(coordinate + b) | word3;
-      // Even and odd 32-bit lanes, each in 64-bit lanes; dirty high halves do no harm.
-      const auto even = philox4x32<u64v>((u64v)c0, (u64v)c1, word2, (u64v)c3, keys);
-      const auto odd =
-          philox4x32<u64v>((u64v)c0 >> 32, (u64v)c1 >> 32, word2, (u64v)c3 >> 32, keys);
-      if constexpr (kGroup<T> == 4) {
-        store(column0 + b, join_words(even.x0, odd.x0));
-        store(column1 + b, join_words(even.x1, odd.x1));
-        store(column2 + b, join_words(even.x2, odd.x2));
-        store(column3 + b, join_words(even.x3, odd.x3));
-      } else {
-        interleave(column0 + b, low(even.x0) | (even.x1 << 32), low(odd.x0) | (odd.x1 << 32));
-        interleave(column1 + b, low(even.x2) | (even.x3 << 32), low(odd.x2) | (odd.x3 << 32));
+    // Three vectors of counters a turn, each in even and odd 64-bit lanes (dirty high halves do no
+    // harm), three of these six at a time: as many as stay in sixteen registers.
+    constexpr int kVectors = 3;
+    for (std::int64_t b = 0; b < blocks; b += kVectors * kLanes<float>) {
+      PhiloxWords<u64v> even[kVectors], odd[kVectors];
+#pragma GCC unroll 3
+      for (int i = 0; i < kVectors; ++i) {
+        const std::int64_t at = b + i * kLanes<float>;
+        const u64v c0 = (u64v)(load<u32v>(group + at) + group0);
+        const u64v c1 = (u64v)(kOneState ? state0 : load<u32v>(state + at) + state0);
+        const u64v c3 = (u64v)(load<u32v>(coordinate + at) | word3);
+        even[i] = {c0, c1, word2, c3};
+        odd[i] = {c0 >> 32, c1 >> 32, word2, c3 >> 32};
       }
+      if (coming.out != nullptr) {
+        fetch<kVectors * kLanes<float> * kGroup<T>>(coming, b * kGroup<T>);
+      }
+      philox4x32(even, keys);
+      philox4x32(odd, keys);
+#pragma GCC unroll 3
+      for (int i = 0; i < kVectors; ++i) {
+        const std::int64_t at = b + i * kLanes<float>;
+        const PhiloxWords<u64v>&x = even[i], &y = odd[i];
+        if constexpr (kGroup<T> == 4) {
+          store(column0 + at, join_words(x.x0, y.x0));
+          store(column1 + at, join_words(x.x1, y.x1));
+          store(column2 + at, join_words(x.x2, y.x2));
+          store(column3 + at, join_words(x.x3, y.x3));
+        } else {
+          interleave(column0 + at, low(x.x0) | (x.x1 << 32), low(y.x0) | (y.x1 << 32));
+          interleave(column1 + at, low(x.x2) | (x.x3 << 32), low(y.x2) | (y.x3 << 32));
+        }
+      }
+    }
+  }
+
+  /// A fetch beyond the end of an array does no harm.
+  template <std::int64_t kCount>
+  static void fetch(const ComingMemory<T>& coming, std::int64_t begin) {
+    for (std::int64_t e = begin; e < begin + kCount; e += 64 / static_cast<int>(sizeof(T))) {
+      __builtin_prefetch(coming.first + e, 0, 2);
+      __builtin_prefetch(coming.second + e, 0, 2);
+      __builtin_prefetch(coming.out + e, 1, 2);
     }
   }
 
@@ -117,14 +158,25 @@ class NormalBlock {
     }
   }
 
-  void normals_of_words(std::int64_t blocks) {
+  WPG_APART void normals_of_words(std::int64_t blocks) {
+    using Two = SideBySide<V>;
+    using Four = SideBySide<Two>;
     for (int k = 0; k < kGroup<T>; k += 2) {
-      T* radius = column(k);
-      T* turn = column(k + 1);
-      for (std::int64_t b = 0; b < blocks; b += kLanes<T>) {
-        const auto pair = box_muller<V>(load<U>(radius + b), load<U>(turn + b));
-        store(radius + b, pair.first);
-        store(turn + b, pair.second);
+      T* const radius = column(k);
+      T* const turn = column(k + 1);
+      for (std::int64_t b = 0; b < blocks; b += 4 * kLanes<T>) {
+        unsigned_of<Four> words;
+        load_lanes(words, radius + b);
+        store_lanes(radius + b, minus_two_log_of_uniform<Four>(words));
+      }
+      for (std::int64_t b = 0; b < blocks; b += 2 * kLanes<T>) {
+        Two square;
+        unsigned_of<Two> words;
+        load_lanes(square, radius + b);
+        load_lanes(words, turn + b);
+        const auto pair = box_muller<Two>(square, words);
+        store_lanes(radius + b, pair.first);
+        store_lanes(turn + b, pair.second);
       }
     }
   }

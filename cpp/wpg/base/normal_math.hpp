@@ -101,11 +101,12 @@ WPG_FORMULA NormalPair<V> point_on_circle(unsigned_of<V> word) {
   }
 }
 
-/// Two independent standard normals from two random words: sqrt(-2 log u) times a point on the
-/// circle. Source: Box, Muller 1958.
+/// Two independent standard normals: sqrt(-2 log u) times a point on the circle. `square` is
+/// minus_two_log_of_uniform of the first random word, `circle_word` the second one.
+/// Source: Box, Muller 1958.
 template <class V>
-WPG_FORMULA NormalPair<V> box_muller(unsigned_of<V> radius_word, unsigned_of<V> circle_word) {
-  const V radius = square_root(minus_two_log_of_uniform<V>(radius_word));
+WPG_FORMULA NormalPair<V> box_muller(V square, unsigned_of<V> circle_word) {
+  const V radius = square_root(square);
   const NormalPair<V> point = point_on_circle<V>(circle_word);
   return {radius * point.first, radius * point.second};
 }

@@ -44,19 +44,34 @@ WPG_FORMULA void philox_keys(std::uint64_t key, PhiloxKeys<L>& keys) {
 }
 
 template <class L>
-WPG_FORMULA PhiloxWords<L> philox4x32(L c0, L c1, L c2, L c3, const PhiloxKeys<L>& keys) {
+WPG_FORMULA void philox_round(PhiloxWords<L>& c, L key0, L key1) {
+  const L product0 = multiply_low_words(c.x0, 0xD2511F53u);
+  const L product1 = multiply_low_words(c.x2, 0xCD9E8D57u);
+  c = {(product1 >> 32) ^ (c.x1 ^ key0), product1, (product0 >> 32) ^ (c.x3 ^ key1), product0};
+}
+
+/// Counters become random words, several of them round by round in turn: a round waits for the one
+/// before it, and independent counters fill the time.
+template <int kCounters, class L>
+WPG_FORMULA void philox4x32(PhiloxWords<L> (&counters)[kCounters], const PhiloxKeys<L>& keys) {
 #if defined(__GNUC__)
 #pragma GCC unroll 10
 #endif
   for (int round = 0; round < kPhiloxRounds; ++round) {
-    const L product0 = multiply_low_words(c0, 0xD2511F53u);
-    const L product1 = multiply_low_words(c2, 0xCD9E8D57u);
-    c0 = (product1 >> 32) ^ c1 ^ keys.word[2 * round];
-    c2 = (product0 >> 32) ^ c3 ^ keys.word[2 * round + 1];
-    c1 = product1;
-    c3 = product0;
+#if defined(__GNUC__)
+#pragma GCC unroll 8
+#endif
+    for (int i = 0; i < kCounters; ++i) {
+      philox_round(counters[i], keys.word[2 * round], keys.word[2 * round + 1]);
+    }
   }
-  return {c0, c1, c2, c3};
+}
+
+template <class L>
+WPG_FORMULA PhiloxWords<L> philox4x32(L c0, L c1, L c2, L c3, const PhiloxKeys<L>& keys) {
+  PhiloxWords<L> counter[1] = {{c0, c1, c2, c3}};
+  philox4x32(counter, keys);
+  return counter[0];
 }
 
 }  // namespace wpg

@@ -14,16 +14,20 @@
 namespace wpg {
 namespace WPG_ISA {
 
-/// Memory of one thread, aligned for vectors, with a vector's width to spare at its end.
+/// Memory of one thread, aligned for vectors, with a vector's width to spare at its end. Aligned by
+/// hand: malloc keeps small pieces at hand, aligned_alloc searches for each of them.
 template <class T>
 class Scratch {
  public:
   explicit Scratch(std::int64_t count) {
-    const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + 255) / 128 * 128;
-    data_ = static_cast<T*>(std::aligned_alloc(128, bytes));
-    if (data_ == nullptr) throw std::bad_alloc();
+    if (count == 0) return;
+    constexpr std::uintptr_t kAlignment = 128;
+    memory_ = std::malloc(static_cast<std::size_t>(count) * sizeof(T) + 2 * kAlignment);
+    if (memory_ == nullptr) throw std::bad_alloc();
+    const auto first = reinterpret_cast<std::uintptr_t>(memory_);
+    data_ = reinterpret_cast<T*>((first + kAlignment - 1) / kAlignment * kAlignment);
   }
-  ~Scratch() { std::free(data_); }
+  ~Scratch() { std::free(memory_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
@@ -31,7 +35,8 @@ class Scratch {
   T& operator[](std::int64_t i) { return data_[i]; }
 
  private:
-  T* data_;
+  void* memory_ = nullptr;
+  T* data_ = nullptr;
 };
 
 }  // namespace WPG_ISA

@@ -52,11 +52,15 @@ struct LaneTypes<f64v> {
 template <>
 struct LaneTypes<u32v> {
   using Number = std::uint32_t;
+  using Signed = i32v;
+  using Unsigned = u32v;
 };
 
 template <>
 struct LaneTypes<u64v> {
   using Number = std::uint64_t;
+  using Signed = i64v;
+  using Unsigned = u64v;
 };
 
 template <class T>

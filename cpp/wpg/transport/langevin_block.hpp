@@ -42,7 +42,8 @@ class LangevinBlock {
 
   /// `out`, `particles`, `drift` point at the block's first element; `step` names the noise.
   void move(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step) {
-    normals_.draw({parameters_.seed, Stream::langevin, step}, block, noise_.get());
+    normals_.draw({parameters_.seed, Stream::langevin, step}, block, noise_.get(),
+                  {particles, drift, out});
     const std::int64_t count = block.particles * dimension_;
     for (std::int64_t s = 0; s < block.states; ++s) {
       const std::int64_t state = block.first_state + s;
@@ -104,7 +105,9 @@ class LangevinBlock {
     template <class L>
     static L at(const T* table, std::int64_t e) {
       if constexpr (kSame) return all_lanes<L>(table[0]);
-      return load<L>(table + e);
+      L wall;
+      load_lanes(wall, table + e);
+      return wall;
     }
   };
 
@@ -136,19 +139,24 @@ class LangevinBlock {
     T step_size, noise_scale;
   };
 
+  template <SupportKind kKind, class L, bool kSame>
+  static void move_lanes(const Walls<kSame>& walls, const Rows& r, std::int64_t e) {
+    const L eta = all_lanes<L>(r.step_size), sigma = all_lanes<L>(r.noise_scale);
+    L a, g, xi;
+    load_lanes(a, r.a + e);
+    load_lanes(g, r.g + e);
+    load_lanes(xi, r.xi + e);
+    store_lanes(r.out + e, fold<kKind, L>(langevin_move<L>(a, g, xi, eta, sigma), walls, e));
+  }
+
   template <SupportKind kKind, bool kSame>
   static void advance_in(const Walls<kSame> walls, const Rows r) {
-    const V eta = all_lanes<V>(r.step_size), sigma = all_lanes<V>(r.noise_scale);
     std::int64_t e = 0;
-    for (; e + kLanes<T> <= r.count; e += kLanes<T>) {
-      const V x =
-          langevin_move<V>(load<V>(r.a + e), load<V>(r.g + e), load<V>(r.xi + e), eta, sigma);
-      store(r.out + e, fold<kKind, V>(x, walls, e));
+    for (; e + 4 * kLanes<T> <= r.count; e += 4 * kLanes<T>) {
+      move_lanes<kKind, SideBySide<SideBySide<V>>>(walls, r, e);
     }
-    for (; e < r.count; ++e) {
-      const T x = langevin_move<T>(r.a[e], r.g[e], r.xi[e], r.step_size, r.noise_scale);
-      r.out[e] = fold<kKind, T>(x, walls, e);
-    }
+    for (; e + kLanes<T> <= r.count; e += kLanes<T>) move_lanes<kKind, V>(walls, r, e);
+    for (; e < r.count; ++e) move_lanes<kKind, T>(walls, r, e);
   }
 
   template <bool kSame>

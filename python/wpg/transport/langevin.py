@@ -62,15 +62,15 @@ def langevin(
     """
     cloud = cloud_array(particles, "particles")
     return _core.langevin(
-        particles=cloud,
-        drift=drift,
-        step_size=step_size,
-        temperature=temperature,
-        seed=seed,
-        step=step,
-        support=support_arrays(support, cloud),
-        preconditioner=_preconditioner(preconditioner, cloud),
-        out=out,
+        cloud,
+        drift,
+        step_size,
+        temperature,
+        seed,
+        step,
+        support_arrays(support, cloud),
+        _preconditioner(preconditioner, cloud),
+        out,
     )
 
 
