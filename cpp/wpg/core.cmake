@@ -10,6 +10,7 @@ add_library(wpg_core STATIC
   cpp/wpg/critics/kernel_ridge.cpp
   cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
+  cpp/wpg/density/bandwidth.cpp
   cpp/wpg/density/mixture.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)
@@ -44,6 +45,7 @@ function(wpg_instruction_set name)
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
         cpp/wpg/critics/soft_backup_cpu.cpp
+        cpp/wpg/density/bandwidth_cpu.cpp
         cpp/wpg/density/mixture_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)

@@ -46,6 +46,7 @@ def langevin_flow(
     support: _Arrays | None,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]: ...
+def median_bandwidth(particles: NDArray[Any]) -> NDArray[Any]: ...
 def mixture_log_density(
     points: NDArray[Any],
     means: NDArray[Any],
