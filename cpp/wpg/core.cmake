@@ -4,6 +4,8 @@ add_library(wpg_core STATIC
   cpp/wpg/base/isa.cpp
   cpp/wpg/base/normal.cpp
   cpp/wpg/base/parallel.cpp
+  cpp/wpg/transport/adaptive_step_size.cpp
+  cpp/wpg/transport/birth_death.cpp
   cpp/wpg/transport/langevin.cpp
   cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_matrix.cpp
