@@ -106,11 +106,11 @@ def test_the_face_takes_the_density_of_the_cloud(bandwidth):
 def test_the_mean_field_law_of_a_gaussian(forbidden):
     """pi_t ~ pi_0^w exp((1 - w) Q/temperature), w = exp(-rate temperature t).
 
-    For pi_0 = N(0, 1) and Q = -m x^2/2 + c x again Gaussian, with precision
-    w + (1 - w) m/temperature. The step is given that law's exact log-density. In 100 steps of 0.007 the splitting is off by less than 1 %. Of
-    40,000 particles with common ancestors the variance and the mean have standard deviations of
-    0.7 % (measured with 12 seeds), as 20,000 independent ones; allowed are 1 % and 6 of these of
-    0.01 and 0.007, once in 5e8.
+    For pi_0 = N(0, 1) and Q = -m x^2/2 + c x it is Gaussian again, with precision
+    w + (1 - w) m/temperature. The step is given that law's exact log-density. In 100 steps of 0.007
+    the splitting is off by less than 1 %. Of 40,000 particles with common ancestors the variance
+    and the mean have standard deviations of 0.7 % (measured with 12 seeds); allowed are 1 % and 6
+    standard deviations of 0.01 and 0.007, once in 5e8.
     """
     tau, rate, m, c, N, steps = 0.5, 2.0, 2.0, 1.0, 10_000, 100
     cloud = np.random.default_rng(2).standard_normal((4, N, 1))
@@ -148,10 +148,11 @@ def test_the_mean_field_law_of_a_gaussian(forbidden):
 def test_gibbs_draws_stay_gibbs(dtype):
     """Draws of N(0, 1) = exp(Q), Q = -x^2/2, for rate temperature t = 1.
 
-    The kernel takes l^2 = 0.01 off the variance, and a particle's own component, which makes lonely ones look likely, 2.3/(N l)
-    (measured: -0.033 +- 0.002 for N = 1,000, -0.016 +- 0.003 for N = 4,000, both together). What
-    16 states lose has a standard deviation of 0.003, their mean moves by less than 0.008; allowed
-    are 6 of these, once in 5e8."""
+    The kernel takes l^2 = 0.01 off the variance, and a particle's own component, which makes lonely
+    ones look likely, 2.3/(N l) (measured: -0.033 +- 0.002 for N = 1,000, -0.016 +- 0.003 for
+    N = 4,000, both together). What 16 states lose has a standard deviation of 0.003, their mean
+    moves by less than 0.008; allowed are 6 of these, once in 5e8.
+    """
     start = np.random.default_rng(4).standard_normal((16, 1000, 1)).astype(dtype)
     cloud = start
     moved = 0
