@@ -4,12 +4,15 @@ add_library(wpg_core STATIC
   cpp/wpg/base/isa.cpp
   cpp/wpg/base/normal.cpp
   cpp/wpg/base/parallel.cpp
+  cpp/wpg/transport/adaptive_step_size.cpp
+  cpp/wpg/transport/birth_death.cpp
   cpp/wpg/transport/langevin.cpp
   cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_matrix.cpp
   cpp/wpg/critics/kernel_ridge.cpp
   cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
+  cpp/wpg/density/bandwidth.cpp
   cpp/wpg/density/mixture.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)
@@ -44,6 +47,7 @@ function(wpg_instruction_set name)
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
         cpp/wpg/critics/soft_backup_cpu.cpp
+        cpp/wpg/density/bandwidth_cpu.cpp
         cpp/wpg/density/mixture_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)

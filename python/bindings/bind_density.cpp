@@ -1,4 +1,5 @@
 #include "args.hpp"
+#include "wpg/density/bandwidth.hpp"
 #include "wpg/density/mixture.hpp"
 
 namespace wpg::bindings {
@@ -48,9 +49,29 @@ py::object run_mixture(const py::array& points, const py::array& means, const py
   return wants_all ? all : others;
 }
 
+template <class T>
+py::array run_median_bandwidth(const py::array& particles) {
+  py::array result = output(py::none(), "out", {particles.shape(0)}, sizeof(T) == 8);
+  T* to = mutable_data<T>(result);
+  {
+    py::gil_scoped_release release;
+    median_bandwidth(to, data<T>(particles),
+                     CloudShape{particles.shape(0), particles.shape(1), particles.shape(2)});
+  }
+  return result;
+}
+
 }  // namespace
 
 void bind_density(py::module_& m) {
+  m.def(
+      "median_bandwidth",
+      [](const py::handle& particles) {
+        const py::array cloud = cloud_of(particles, "particles");
+        return (is_double(cloud) ? run_median_bandwidth<double>
+                                 : run_median_bandwidth<float>)(cloud);
+      },
+      py::arg("particles"));
   m.def(
       "mixture_log_density",
       [](const py::handle& points, const py::handle& means, const py::handle& std,

@@ -34,6 +34,25 @@ def langevin(
     preconditioner: tuple[str, NDArray[Any], NDArray[Any] | None] | None,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]: ...
+def birth_death(
+    particles: NDArray[Any],
+    log_density: NDArray[Any],
+    q_values: NDArray[Any],
+    temperature: float | NDArray[Any],
+    rate: float | NDArray[Any],
+    step_size: float | NDArray[Any],
+    seed: int,
+    step: int,
+    out: NDArray[Any] | None,
+) -> tuple[NDArray[Any], NDArray[np.int32]]: ...
+def adaptive_step_size(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    new_particles: NDArray[Any],
+    new_drift: NDArray[Any],
+    fraction: float,
+    maximum: float | NDArray[Any],
+) -> NDArray[Any]: ...
 def langevin_flow(
     particles: NDArray[Any],
     critic: KernelQ32 | KernelQ64,
@@ -46,6 +65,7 @@ def langevin_flow(
     support: _Arrays | None,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]: ...
+def median_bandwidth(particles: NDArray[Any]) -> NDArray[Any]: ...
 def mixture_log_density(
     points: NDArray[Any],
     means: NDArray[Any],

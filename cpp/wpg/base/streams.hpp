@@ -11,6 +11,9 @@
 //
 // The four output words of one counter serve four neighbouring particles at one coordinate in
 // float (two in double), so a small action dimension wastes no words.
+//
+// Birth and death wants two 64-bit words a particle and no normals: there counter0 is the particle
+// itself, the coordinate 0, and the draws are the same for float and double.
 #pragma once
 
 #include <cstdint>

@@ -14,6 +14,7 @@ __all__ = [
     "gaussian_entropy",
     "images",
     "knn_entropy",
+    "median_bandwidth",
     "mixture_entropy",
     "mixture_log_density",
 ]
@@ -95,6 +96,31 @@ def mixture_log_density(
                 terms.append(term)
             density[s, k] = log_sum(terms) - math.log(len(terms))
     return density
+
+
+def median_bandwidth(particles: NDArray[Any]) -> NDArray[np.float64]:
+    """The median rule (S,), from a sorted list of all distances.
+
+        med / sqrt(2 log(N + 1)),   med = median over the pairs i < j of |a_i - a_j|
+
+    Source: Liu and Wang 2016, section 5.
+    """
+    S, N, _ = particles.shape
+    bandwidth = np.zeros(S)
+    for s in range(S):
+        distances = []
+        for i in range(N):
+            for j in range(i):
+                away = particles[s, i].astype(np.float64) - particles[s, j].astype(np.float64)
+                distances.append(math.hypot(*away))
+        if not np.isfinite(particles[s]).all():
+            bandwidth[s] = math.nan
+        elif N > 1:
+            distances.sort()
+            P = len(distances)
+            median = 0.5 * distances[(P - 1) // 2] + 0.5 * distances[P // 2]
+            bandwidth[s] = median / math.sqrt(2 * math.log(N + 1))
+    return bandwidth
 
 
 def mixture_entropy(

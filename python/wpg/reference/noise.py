@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["normal", "philox4x32", "standard_normal", "uniform_of_word"]
+__all__ = ["normal", "philox4x32", "standard_normal", "two_words", "uniform_of_word"]
 
 WORD = 0xFFFFFFFF
 
@@ -64,6 +64,17 @@ def uniform_of_word(word: int, bits: int) -> float:
     if bits == 32:
         return float(np.float32(np.float32(word >> 1) + np.float32(0.5))) / 2.0**31
     return ((word >> 12) + 0.5) / 2.0**52
+
+
+def two_words(*, seed: int, stream: int, step: int, state: int, particle: int) -> tuple[int, int]:
+    """The two random 64-bit words of a particle, for streams that want words and no normals.
+
+    The counter is (particle, state, low half of step, stream and the rest of step); the first two
+    words of the output, low half first, are the first word, the others the second.
+    """
+    counter = (particle, state, step & WORD, (stream << 24) | ((step >> 32) << 16))
+    words = philox4x32(counter, (seed & WORD, seed >> 32))
+    return words[0] | (words[1] << 32), words[2] | (words[3] << 32)
 
 
 def normal(

@@ -1,13 +1,24 @@
-"""Supports and the Langevin step, one particle at a time."""
+"""Supports and the moves of particles, one particle at a time."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Support", "clip", "fold", "langevin", "reflect", "wrap"]
+__all__ = [
+    "Support",
+    "adaptive_step_size",
+    "birth_death",
+    "clip",
+    "fold",
+    "langevin",
+    "reflect",
+    "wrap",
+]
 
 Support = tuple[str, ArrayLike, ArrayLike] | None
 """("reflect" | "clip" | "torus", low, high), which is what `wpg.supports.Box.arrays` gives."""
@@ -117,3 +128,97 @@ def langevin(
             a = a + eta[s] * along + np.sqrt(2.0 * eta[s] * tau[s]) * around
             moved[s, n] = fold(a, support)
     return moved
+
+
+def birth_death(
+    q_values: NDArray[Any],
+    log_density: NDArray[Any],
+    words: Callable[[int, int], tuple[int, int]],
+    *,
+    temperature: ArrayLike,
+    rate: ArrayLike,
+    step_size: ArrayLike,
+) -> NDArray[np.int32]:
+    """Who stands where after one step of birth and death, in float64.
+
+        B_i = log pi_hat(a_i) - Q(a_i)/temperature - mean
+        with probability 1 - exp(-rate temperature |B_i| step_size):
+            B_i > 0: a uniformly chosen other in the place of i
+            B_i < 0: i in the place of a uniformly chosen other
+
+    Parameters
+    ----------
+    q_values, log_density : (S, N) [reward], [log 1/action^D]
+    words : gives the two random 64-bit words of (state, particle)
+    temperature, rate, step_size : number or (S,)
+
+    Returns
+    -------
+    ancestors (S, N), -1 in a state where nothing is known.
+
+    Source: Lu, Lu, Nolen 2019, algorithm 1.
+    """
+    S, N = q_values.shape
+    tau, kappa, eta = (
+        np.broadcast_to(np.asarray(x, np.float64), (S,)) for x in (temperature, rate, step_size)
+    )
+    ancestors = np.empty((S, N), np.int32)
+    for s in range(S):
+        q, log_pi = q_values[s].astype(np.float64), log_density[s].astype(np.float64)
+        if np.isnan(q).any() or (q == math.inf).any() or not np.isfinite(log_pi).all():
+            ancestors[s] = -1
+            continue
+        here = list(range(N))
+        allowed = [i for i in range(N) if q[i] > -math.inf]
+        if N > 1 and allowed:
+            for i in range(N):
+                if i not in allowed:
+                    here[i] = allowed[words(s, i)[1] * len(allowed) >> 64]
+            excess = {i: log_pi[i] - q[i] / tau[s] for i in allowed}
+            mean = sum(excess.values()) / len(allowed)
+            for i in allowed:
+                event, choice = words(s, i)
+                b = excess[i] - mean
+                chance = -math.expm1(-kappa[s] * tau[s] * eta[s] * abs(b))
+                if here[i] != i or (event >> 11) * 2.0**-53 >= chance:
+                    continue
+                other = choice * (N - 1) >> 64
+                if other >= i:
+                    other += 1
+                if b > 0:
+                    here[i] = here[other]
+                else:
+                    here[other] = here[i]
+        ancestors[s] = here
+    return ancestors
+
+
+def adaptive_step_size(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    new_particles: NDArray[Any],
+    new_drift: NDArray[Any],
+    *,
+    fraction: float,
+    maximum: ArrayLike,
+) -> NDArray[np.float64]:
+    """min(maximum, fraction / max_i |drift'_i - drift_i| / |a'_i - a_i|) for each state (S,).
+
+    Parameters
+    ----------
+    particles, drift, new_particles, new_drift : (S, N, D)
+
+    Source: Malitsky and Mishchenko 2020.
+    """
+    S, N, _ = particles.shape
+    most = np.broadcast_to(np.asarray(maximum, np.float64), (S,))
+    result = np.empty(S)
+    for s in range(S):
+        steepest = 0.0
+        for i in range(N):
+            move = new_particles[s, i].astype(np.float64) - particles[s, i]
+            change = new_drift[s, i].astype(np.float64) - drift[s, i]
+            if math.hypot(*move) > 0:
+                steepest = max(steepest, math.hypot(*change) / math.hypot(*move))
+        result[s] = most[s] if steepest == 0 else min(most[s], fraction / steepest)
+    return result
