@@ -15,7 +15,9 @@ add_library(wpg_core STATIC
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
 target_compile_features(wpg_core PUBLIC cxx_std_17)
-target_compile_options(wpg_core PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off)
+# Each function in a section of its own, so that who links the core takes what it calls.
+target_compile_options(wpg_core PRIVATE
+  -Wall -Wextra -Wshadow -ffp-contract=off -ffunction-sections -fdata-sections)
 target_include_directories(wpg_core PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -53,7 +55,8 @@ function(wpg_instruction_set name)
     target_compile_definitions(${object} PRIVATE WPG_ISA=${name})
     target_compile_options(${object} PRIVATE
       -Wall -Wextra -Wno-psabi -Wno-ignored-attributes
-      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns ${ARGN})
+      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns
+      -ffunction-sections -fdata-sections ${ARGN})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false alarms out of avx512fintrin.h
       target_compile_options(${object} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
     endif()
@@ -65,10 +68,15 @@ endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_definitions(WPG_HAVE_AVX2 WPG_HAVE_AVX512)
-  wpg_instruction_set(avx2 -mavx2 -mfma)
-  wpg_instruction_set(avx512 -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
+  set(WPG_INSTRUCTION_SETS avx2 avx512)
+  set(WPG_FLAGS_avx2 -mavx2 -mfma)
+  set(WPG_FLAGS_avx512
+      -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
 endif()
-wpg_instruction_set(base)
+list(APPEND WPG_INSTRUCTION_SETS base)
+foreach(isa IN LISTS WPG_INSTRUCTION_SETS)
+  wpg_instruction_set(${isa} ${WPG_FLAGS_${isa}})
+endforeach()
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
