@@ -72,6 +72,7 @@ __all__ = [
 
 _LATER = {
     "agents",
+    "benchmarks",
     "certificates",
     "evaluation",
     "exact",

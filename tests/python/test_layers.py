@@ -13,7 +13,7 @@ PACKAGE = ROOT / "python" / "wpg"
 
 # Lower may not import upper, siblings do not import each other. A package is one node.
 LAYERS: list[set[str]] = [
-    {"reference", "_core", "errors", "supports"},
+    {"reference", "_core", "_bench", "errors", "supports"},
     {"exact", "threads", "noise"},
     {"transport", "density", "critics", "envs", "replay", "checkpoint"},
     {"policy", "evaluation"},
@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"certificates"},
     {"reports"},
-    {"plots"},
+    {"plots", "benchmarks"},
     {"cli"},
 ]
 
