@@ -6,6 +6,7 @@ Cases all_cases() {
   Cases cases;
   bench_normal(cases);
   bench_langevin(cases);
+  bench_leimkuhler_matthews(cases);
   bench_mixture(cases);
   bench_kernel_q(cases);
   bench_flow(cases);

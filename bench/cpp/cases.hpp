@@ -39,6 +39,7 @@ using Cases = std::vector<Case>;
 
 void bench_normal(Cases& cases);
 void bench_langevin(Cases& cases);
+void bench_leimkuhler_matthews(Cases& cases);
 void bench_mixture(Cases& cases);
 void bench_kernel_q(Cases& cases);
 void bench_flow(Cases& cases);

@@ -42,7 +42,7 @@ inline Floats uniform(std::int64_t count, std::uint64_t seed) {
 /// [-1, 1]^D, reflecting.
 inline Support<float> unit_box(std::int64_t dimension) {
   const Floats low(at(dimension), -1.0f), high(at(dimension), 1.0f);
-  return Support<float>::box(low.data(), high.data(), dimension, true);
+  return Support<float>::box(low.data(), high.data(), dimension, SupportKind::box_reflect);
 }
 
 }  // namespace wpg::bench

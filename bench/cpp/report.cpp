@@ -219,7 +219,7 @@ std::string table_head(const Context& context) {
       "GFLOP/s (spread %.1f %%)\n\n",
       1e-9 * context.ceilings.copy_bytes_per_second, 100 * context.ceilings.copy_spread,
       1e-9 * context.ceilings.fma_flops_per_second, 100 * context.ceilings.fma_spread);
-  return head + format("%-34s %-8s %9s %9s %7s %8s %7s %8s %7s", "case", "item", "ns: least",
+  return head + format("%-42s %-8s %9s %9s %7s %8s %7s %8s %7s", "case", "item", "ns: least",
                        "median", "spread", "GB/s", "of copy", "GFLOP/s", "of FMA");
 }
 
@@ -227,7 +227,7 @@ std::string table_row(const Measured& measured, const Context& context) {
   const Spread spread = time_of(measured.timing, context.threads);
   const Work& work = measured.work;
   const double bytes = work.bytes / spread.least, flops = work.flops / spread.least;
-  return format("%-34s %-8s %9.4g %9.4g %5.1f %% %8.3g %5.0f %% %8.3g %5.0f %%",
+  return format("%-42s %-8s %9.4g %9.4g %5.1f %% %8.3g %5.0f %% %8.3g %5.0f %%",
                 measured.name.c_str(), work.unit, 1e9 * spread.least / work.items,
                 1e9 * spread.median / work.items, 100 * spread.relative(), 1e-9 * bytes,
                 100 * bytes / context.ceilings.copy_bytes_per_second, 1e-9 * flops,

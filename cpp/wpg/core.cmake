@@ -4,7 +4,10 @@ add_library(wpg_core STATIC
   cpp/wpg/base/isa.cpp
   cpp/wpg/base/normal.cpp
   cpp/wpg/base/parallel.cpp
+  cpp/wpg/base/squash.cpp
   cpp/wpg/transport/langevin.cpp
+  cpp/wpg/transport/leimkuhler_matthews.cpp
+  cpp/wpg/transport/mala.cpp
   cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_matrix.cpp
   cpp/wpg/critics/kernel_ridge.cpp
@@ -39,6 +42,7 @@ function(wpg_instruction_set name)
       add_library(${object} OBJECT
         cpp/wpg/base/normal_cpu.cpp
         cpp/wpg/transport/langevin_cpu.cpp
+        cpp/wpg/transport/mala_cpu.cpp
         cpp/wpg/flow/flow_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=off)
     else()

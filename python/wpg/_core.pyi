@@ -34,10 +34,45 @@ def langevin(
     preconditioner: tuple[str, NDArray[Any], NDArray[Any] | None] | None,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]: ...
-def langevin_flow(
+def leimkuhler_matthews(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def mala_propose(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def mala_accept(
+    particles: NDArray[Any],
+    values: NDArray[Any],
+    drift: NDArray[Any],
+    accepted: NDArray[np.int64],
+    proposals: NDArray[Any],
+    proposed_values: NDArray[Any],
+    proposed_drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+) -> None: ...
+def flow(
     particles: NDArray[Any],
     critic: KernelQ32 | KernelQ64,
     states: NDArray[Any],
+    scheme: str,
     steps: int,
     step_size: float | NDArray[Any],
     temperature: float | NDArray[Any],
@@ -45,6 +80,18 @@ def langevin_flow(
     step: int,
     support: _Arrays | None,
     out: NDArray[Any] | None,
+) -> tuple[NDArray[Any], NDArray[Any] | None]: ...
+def unbounded_of_actions(
+    actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def actions_of_unbounded(
+    coordinates: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def log_slope(
+    actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def log_slope_gradient(
+    actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
 ) -> NDArray[Any]: ...
 def mixture_log_density(
     points: NDArray[Any],

@@ -407,7 +407,7 @@ _WORKS: list[tuple[str, str, Callable[[], Work]]] = [
         "critics.KernelQ",
         partial(_kernel_q, 1024, 8, 100_000, 4, 6, scale=0.05, rows=64),
     ),
-    ("flow/1024x8x6/2048/10-steps", "transport.flow", partial(_flow, 1024, 8, 2048, 4, 6, 10)),
+    ("flow/1024x8x6/2048/10-langevin", "transport.flow", partial(_flow, 1024, 8, 2048, 4, 6, 10)),
     ("one-call/1x16x1/box", "transport.langevin", partial(_langevin, 1, 16, 1, item="call")),
 ]
 _MODULES = {"critics": critics, "density": density, "noise": noise, "transport": transport}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wpg.reference.transport import Support, fold
+from wpg.reference.transport import SQUASHED, Support, fold, interior, line_point, walls
 
 __all__ = [
     "gaussian_entropy",
@@ -56,6 +56,8 @@ def mixture_log_density(
 
         q(x) = (1/N) sum_j prod_d sum_images N(image(x_d); means_jd, std^2)
 
+    In a squashed box that of y, divided by |dx/dy|.
+
     Parameters
     ----------
     points : (S, K, D) [action]
@@ -72,6 +74,11 @@ def mixture_log_density(
     """
     S, K, D = points.shape
     N = means.shape[1]
+    if support is not None and support[0] in SQUASHED:
+        y, log_slopes = on_the_line(points, support)
+        centres, _ = on_the_line(means, support)
+        plain = mixture_log_density(y, centres, std, exclude_self=exclude_self)
+        return plain - log_slopes
     kind = None if support is None else support[0]
     low = np.broadcast_to(np.asarray(0.0 if support is None else support[1], np.float64), (D,))
     high = np.broadcast_to(np.asarray(1.0 if support is None else support[2], np.float64), (D,))
@@ -95,6 +102,20 @@ def mixture_log_density(
                 terms.append(term)
             density[s, k] = log_sum(terms) - math.log(len(terms))
     return density
+
+
+def on_the_line(
+    cloud: NDArray[Any], support: Support
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """y (S, K, D) of actions in a squashed box, and log|da/dy| (S, K)."""
+    S, K, D = cloud.shape
+    kind, low, high = walls(support, D)
+    y, log_slopes = np.empty((S, K, D)), np.zeros((S, K))
+    for s, k, d in np.ndindex(S, K, D):
+        a = interior(float(cloud[s, k, d]), float(low[d]), float(high[d]), cloud.dtype)
+        y[s, k, d], slope, _ = line_point(a, kind, float(low[d]), float(high[d]))
+        log_slopes[s, k] += math.log(slope)
+    return y, log_slopes
 
 
 def mixture_entropy(
