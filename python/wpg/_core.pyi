@@ -102,6 +102,29 @@ def mixture_log_density(
     wants_others: bool,
     out: NDArray[Any] | None,
 ) -> Any: ...
+def svgd_velocity(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    temperature: float | NDArray[Any],
+    bandwidth: float | NDArray[Any],
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def blob_velocity(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    temperature: float | NDArray[Any],
+    bandwidth: float | NDArray[Any],
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def kde_score(
+    particles: NDArray[Any], bandwidth: float | NDArray[Any], out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def kernel_stein_discrepancy(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    temperature: float | NDArray[Any],
+    bandwidth: float | NDArray[Any],
+) -> NDArray[Any]: ...
 def gaussian_kernel_matrix(x: _Float64, centers: _Float64, lengthscale: _Float64) -> _Float64: ...
 def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
 def ridge_path(

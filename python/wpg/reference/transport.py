@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 __all__ = [
     "Support",
     "action_of",
+    "blob_velocity",
     "clip",
     "fold",
     "interior",
@@ -18,6 +19,7 @@ __all__ = [
     "leimkuhler_matthews",
     "line_point",
     "reflect",
+    "svgd_velocity",
     "wrap",
 ]
 
@@ -249,3 +251,81 @@ def leimkuhler_matthews(
         temperature=temperature,
         support=support,
     )
+
+
+def svgd_velocity(
+    particles: NDArray[Any], drift: NDArray[Any], *, temperature: ArrayLike, bandwidth: ArrayLike
+) -> NDArray[np.float64]:
+    """Stein variational velocity in energy units, in float64.
+
+        w(a_i) = (1/N) sum_j [ k(a_j, a_i) drift_j + temperature grad_{a_j} k(a_j, a_i) ]
+
+    with k(a, b) = exp(-|a - b|^2 / (2 bandwidth^2)), grad_{a_j} k = k (a_i - a_j) / bandwidth^2.
+
+    Parameters
+    ----------
+    particles : (S, N, D) [action]
+    drift : (S, N, D) [reward / action]
+    temperature : number or (S,) [reward]
+    bandwidth : number or (S,) [action]
+
+    Returns
+    -------
+    (S, N, D) [reward / action]. Cost: S N^2 D.
+
+    Source: Liu and Wang 2016, algorithm 1, times the temperature.
+    """
+    S, N, _ = particles.shape
+    tau = np.broadcast_to(np.asarray(temperature, dtype=np.float64), (S,))
+    length = np.broadcast_to(np.asarray(bandwidth, dtype=np.float64), (S,))
+    velocity = np.zeros(particles.shape)
+    for s in range(S):
+        cloud, along = particles[s].astype(np.float64), drift[s].astype(np.float64)
+        for i in range(N):
+            for j in range(N):
+                away = cloud[i] - cloud[j]
+                kernel = np.exp(-0.5 * np.sum((away / length[s]) ** 2))
+                velocity[s, i] += kernel * (along[j] + tau[s] * away / length[s] ** 2) / N
+    return velocity
+
+
+def blob_velocity(
+    particles: NDArray[Any], drift: NDArray[Any], *, temperature: ArrayLike, bandwidth: ArrayLike
+) -> NDArray[np.float64]:
+    """Drift minus temperature times the blob score, in float64.
+
+        v_i = drift_i - temperature [ sum_j grad_i k_ij / S_i + sum_j grad_i k_ij / S_j ]
+
+    with k_ij = exp(-|a_i - a_j|^2 / (2 bandwidth^2)) and S_i = sum_l k_il.
+
+    Parameters
+    ----------
+    particles : (S, N, D) [action]
+    drift : (S, N, D) [reward / action]
+    temperature : number or (S,) [reward]
+    bandwidth : number or (S,) [action]
+
+    Returns
+    -------
+    (S, N, D) [reward / action]. Cost: S N^2 D.
+
+    Source: Carrillo, Craig and Patacchini 2019.
+    """
+    S, N, _ = particles.shape
+    tau = np.broadcast_to(np.asarray(temperature, dtype=np.float64), (S,))
+    length = np.broadcast_to(np.asarray(bandwidth, dtype=np.float64), (S,))
+    velocity = np.zeros(particles.shape)
+    for s in range(S):
+        cloud = particles[s].astype(np.float64)
+        kernel = np.empty((N, N))
+        for i in range(N):
+            for j in range(N):
+                kernel[i, j] = np.exp(-0.5 * np.sum(((cloud[i] - cloud[j]) / length[s]) ** 2))
+        total = kernel.sum(axis=1)
+        for i in range(N):
+            score = 0.0
+            for j in range(N):
+                slope = -kernel[i, j] * (cloud[i] - cloud[j]) / length[s] ** 2
+                score = score + slope / total[i] + slope / total[j]
+            velocity[s, i] = drift[s, i] - tau[s] * score
+    return velocity
