@@ -7,6 +7,10 @@ Cases all_cases() {
   bench_normal(cases);
   bench_langevin(cases);
   bench_leimkuhler_matthews(cases);
+  bench_svgd(cases);
+  bench_blob(cases);
+  bench_bandwidth(cases);
+  bench_kde(cases);
   bench_mixture(cases);
   bench_kernel_q(cases);
   bench_flow(cases);

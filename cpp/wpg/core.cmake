@@ -15,6 +15,7 @@ add_library(wpg_core STATIC
   cpp/wpg/critics/kernel_ridge.cpp
   cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
+  cpp/wpg/density/bandwidth.cpp
   cpp/wpg/density/mixture.cpp
   cpp/wpg/density/kde.cpp
   cpp/wpg/density/stein_discrepancy.cpp
@@ -59,6 +60,7 @@ function(wpg_instruction_set name)
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
         cpp/wpg/critics/soft_backup_cpu.cpp
+        cpp/wpg/density/bandwidth_cpu.cpp
         cpp/wpg/density/mixture_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)

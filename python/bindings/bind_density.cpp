@@ -1,4 +1,5 @@
 #include "args.hpp"
+#include "wpg/density/bandwidth.hpp"
 #include "wpg/density/kde.hpp"
 #include "wpg/density/mixture.hpp"
 #include "wpg/density/stein_discrepancy.hpp"
@@ -83,6 +84,18 @@ py::array run_discrepancy(const py::array& particles, const py::array& drift,
   return result;
 }
 
+template <class T>
+py::array run_median_bandwidth(const py::array& particles) {
+  py::array result = output(py::none(), "out", {particles.shape(0)}, sizeof(T) == 8);
+  T* to = mutable_data<T>(result);
+  {
+    py::gil_scoped_release release;
+    median_bandwidth(to, data<T>(particles),
+                     CloudShape{particles.shape(0), particles.shape(1), particles.shape(2)});
+  }
+  return result;
+}
+
 }  // namespace
 
 void bind_density(py::module_& m) {
@@ -103,6 +116,14 @@ void bind_density(py::module_& m) {
                                  : run_discrepancy<float>)(cloud, along, temperature, bandwidth);
       },
       py::arg("particles"), py::arg("drift"), py::arg("temperature"), py::arg("bandwidth"));
+  m.def(
+      "median_bandwidth",
+      [](const py::handle& particles) {
+        const py::array cloud = cloud_of(particles, "particles");
+        return (is_double(cloud) ? run_median_bandwidth<double>
+                                 : run_median_bandwidth<float>)(cloud);
+      },
+      py::arg("particles"));
   m.def(
       "mixture_log_density",
       [](const py::handle& points, const py::handle& means, const py::handle& std,

@@ -93,6 +93,7 @@ def log_slope(
 def log_slope_gradient(
     actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
 ) -> NDArray[Any]: ...
+def median_bandwidth(particles: NDArray[Any]) -> NDArray[Any]: ...
 def mixture_log_density(
     points: NDArray[Any],
     means: NDArray[Any],

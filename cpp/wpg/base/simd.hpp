@@ -168,6 +168,87 @@ WPG_FORMULA u32v join_words(u64v even, u64v odd) {
 #endif
 }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// For eight flags as the bits of a number: where the lanes whose bit is set are, in order.
+struct ChosenLanes {
+  alignas(32) std::int32_t lane[256][8];
+};
+
+static constexpr ChosenLanes chosen_lanes() {
+  ChosenLanes table{};
+  for (int flags = 0; flags < 256; ++flags) {
+    int count = 0;
+    for (int lane = 0; lane < 8; ++lane) {
+      if (flags >> lane & 1) table.lane[flags][count++] = lane;
+    }
+  }
+  return table;
+}
+
+static constexpr ChosenLanes kChosenLanes = chosen_lanes();
+#endif
+
+/// One bit for each lane whose flag is set; with AVX2 two for a double.
+template <class V>
+WPG_FORMULA unsigned flags_of(V chosen) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(chosen[0]) == 4) {
+    return _mm512_movepi32_mask((__m512i)chosen);
+  } else {
+    return _mm512_movepi64_mask((__m512i)chosen);
+  }
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_ps((__m256)chosen));
+#elif defined(__SSE2__)
+  return static_cast<unsigned>(sizeof(chosen[0]) == 4 ? _mm_movemask_ps((__m128)chosen)
+                                                      : _mm_movemask_pd((__m128d)chosen));
+#else
+  unsigned flags = 0;
+  for (std::size_t i = 0; i < sizeof(V) / sizeof(chosen[0]); ++i) {
+    flags |= static_cast<unsigned>(chosen[i] & 1) << i;
+  }
+  return flags;
+#endif
+}
+
+/// How many lanes have their flag set.
+template <class V>
+WPG_FORMULA int count_of_flags(V chosen) {
+  const unsigned flags = flags_of(chosen);
+#if defined(__AVX512F__)
+  return __builtin_popcount(flags);
+#elif defined(__AVX2__)
+  return __builtin_popcount(flags) * 4 / static_cast<int>(sizeof(chosen[0]));
+#else
+  return static_cast<int>(0x4332322132212110u >> (4 * flags) & 7);  // of four bits at most
+#endif
+}
+
+/// Writes the lanes whose flag is set next to each other and returns how many they are. Up to a
+/// whole vector is written at `to`; what is beyond that count is undefined.
+template <class T>
+WPG_FORMULA int store_chosen(T* to, vector_of<T> v, signed_of<vector_of<T>> chosen) {
+#if defined(__AVX512F__)
+  const unsigned flags = flags_of(chosen);
+  if constexpr (sizeof(T) == 4) {
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(static_cast<__mmask16>(flags), (__m512)v));
+  } else {
+    _mm512_storeu_pd(to, _mm512_maskz_compress_pd(static_cast<__mmask8>(flags), (__m512d)v));
+  }
+#elif defined(__AVX2__)
+  const auto* lanes = reinterpret_cast<const __m256i*>(kChosenLanes.lane[flags_of(chosen)]);
+  const __m256i moved = _mm256_permutevar8x32_epi32((__m256i)v, _mm256_load_si256(lanes));
+  std::memcpy(to, &moved, sizeof(moved));
+#else
+  int next = 0;
+  for (int i = 0; i < kLanes<T>; ++i) {
+    to[next] = v[i];
+    next -= static_cast<int>(chosen[i]);  // a flag is -1
+  }
+#endif
+  return count_of_flags(chosen);
+}
+
 /// Unaligned load and store.
 template <class V, class T>
 WPG_FORMULA V load(const T* from) {

@@ -17,6 +17,7 @@ __all__ = [
     "kde_score",
     "kernel_stein_discrepancy",
     "knn_entropy",
+    "median_bandwidth",
     "mixture_entropy",
     "mixture_log_density",
 ]
@@ -119,6 +120,31 @@ def on_the_line(
         y[s, k, d], slope, _ = line_point(a, kind, float(low[d]), float(high[d]))
         log_slopes[s, k] += math.log(slope)
     return y, log_slopes
+
+
+def median_bandwidth(particles: NDArray[Any]) -> NDArray[np.float64]:
+    """The median rule (S,), from a sorted list of all distances.
+
+        med / sqrt(2 log(N + 1)),   med = median over the pairs i < j of |a_i - a_j|
+
+    Source: Liu and Wang 2016, section 5.
+    """
+    S, N, _ = particles.shape
+    bandwidth = np.zeros(S)
+    for s in range(S):
+        distances = []
+        for i in range(N):
+            for j in range(i):
+                away = particles[s, i].astype(np.float64) - particles[s, j].astype(np.float64)
+                distances.append(math.hypot(*away))
+        if not np.isfinite(particles[s]).all():
+            bandwidth[s] = math.nan
+        elif N > 1:
+            distances.sort()
+            P = len(distances)
+            median = 0.5 * distances[(P - 1) // 2] + 0.5 * distances[P // 2]
+            bandwidth[s] = median / math.sqrt(2 * math.log(N + 1))
+    return bandwidth
 
 
 def mixture_entropy(
