@@ -6,7 +6,12 @@ add_library(wpg_core STATIC
   cpp/wpg/base/parallel.cpp
   cpp/wpg/transport/adaptive_step_size.cpp
   cpp/wpg/transport/birth_death.cpp
+  cpp/wpg/base/squash.cpp
   cpp/wpg/transport/langevin.cpp
+  cpp/wpg/transport/leimkuhler_matthews.cpp
+  cpp/wpg/transport/mala.cpp
+  cpp/wpg/transport/svgd.cpp
+  cpp/wpg/transport/blob.cpp
   cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_matrix.cpp
   cpp/wpg/critics/kernel_ridge.cpp
@@ -14,11 +19,15 @@ add_library(wpg_core STATIC
   cpp/wpg/critics/soft_backup.cpp
   cpp/wpg/density/bandwidth.cpp
   cpp/wpg/density/mixture.cpp
+  cpp/wpg/density/kde.cpp
+  cpp/wpg/density/stein_discrepancy.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
 target_compile_features(wpg_core PUBLIC cxx_std_17)
-target_compile_options(wpg_core PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off)
+# Each function in a section of its own, so that who links the core takes what it calls.
+target_compile_options(wpg_core PRIVATE
+  -Wall -Wextra -Wshadow -ffp-contract=off -ffunction-sections -fdata-sections)
 target_include_directories(wpg_core PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -40,10 +49,16 @@ function(wpg_instruction_set name)
       add_library(${object} OBJECT
         cpp/wpg/base/normal_cpu.cpp
         cpp/wpg/transport/langevin_cpu.cpp
+        cpp/wpg/transport/mala_cpu.cpp
         cpp/wpg/flow/flow_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=off)
     else()
       add_library(${object} OBJECT
+        cpp/wpg/base/gaussian_pairs_cpu.cpp
+        cpp/wpg/transport/svgd_cpu.cpp
+        cpp/wpg/transport/blob_cpu.cpp
+        cpp/wpg/density/kde_cpu.cpp
+        cpp/wpg/density/stein_discrepancy_cpu.cpp
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
         cpp/wpg/critics/soft_backup_cpu.cpp
@@ -57,7 +72,8 @@ function(wpg_instruction_set name)
     target_compile_definitions(${object} PRIVATE WPG_ISA=${name})
     target_compile_options(${object} PRIVATE
       -Wall -Wextra -Wno-psabi -Wno-ignored-attributes
-      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns ${ARGN})
+      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns
+      -ffunction-sections -fdata-sections ${ARGN})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false alarms out of avx512fintrin.h
       target_compile_options(${object} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
     endif()
@@ -69,10 +85,15 @@ endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_definitions(WPG_HAVE_AVX2 WPG_HAVE_AVX512)
-  wpg_instruction_set(avx2 -mavx2 -mfma)
-  wpg_instruction_set(avx512 -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
+  set(WPG_INSTRUCTION_SETS avx2 avx512)
+  set(WPG_FLAGS_avx2 -mavx2 -mfma)
+  set(WPG_FLAGS_avx512
+      -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
 endif()
-wpg_instruction_set(base)
+list(APPEND WPG_INSTRUCTION_SETS base)
+foreach(isa IN LISTS WPG_INSTRUCTION_SETS)
+  wpg_instruction_set(${isa} ${WPG_FLAGS_${isa}})
+endforeach()
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)

@@ -6,6 +6,7 @@
 #include "wpg/base/normal.hpp"
 #include "wpg/base/parallel.hpp"
 #include "wpg/base/philox.hpp"
+#include "wpg/base/squash.hpp"
 
 namespace wpg::bindings {
 namespace {
@@ -42,6 +43,45 @@ py::array standard_normal_face(const py::tuple& shape, const py::handle& seed,
     standard_normal(static_cast<float*>(memory), cloud, key, static_cast<Stream>(stream), counter);
   }
   return result;
+}
+
+/// A map between actions (..., D) of a squashed box and its line.
+enum SquashMap { to_unbounded, to_actions, slope, slope_gradient };
+
+template <class T>
+py::array run_squash(SquashMap map, const char* name, const py::array& given,
+                     const py::handle& support, const py::handle& out) {
+  Shape shape(given.shape(), given.shape() + given.ndim());
+  const py::ssize_t D = shape.back();
+  const Support<T> box = support_of<T>(support, D);
+  if (map == slope) shape.pop_back();
+  py::array result = output(out, "out", shape, sizeof(T) == 8);
+  if (map == slope && result.size() > 0) require_disjoint(result, "out", given, name);
+  T* to = mutable_data<T>(result);
+  const T* from = data<T>(given);
+  const std::int64_t rows = given.size() / D;
+  const std::size_t bytes = static_cast<std::size_t>(given.nbytes());
+  py::gil_scoped_release release;
+  if (map != slope) require_same_or_disjoint(to, bytes, from, bytes, name);
+  if (map == to_unbounded) unbounded_of_actions(to, from, rows, box, name);
+  if (map == to_actions) actions_of_unbounded(to, from, rows, box);
+  if (map == slope) log_slope(to, from, rows, box, name);
+  if (map == slope_gradient) log_slope_gradient(to, from, rows, box, name);
+  return result;
+}
+
+void bind_squash(py::module_& m, const char* function, SquashMap map, const char* name) {
+  m.def(
+      function,
+      [map, name](const py::handle& given, const py::handle& support, const py::handle& out) {
+        const py::array array = array_of(given, name);
+        if (array.ndim() < 1 || array.shape(array.ndim() - 1) < 1) {
+          throw py::value_error(std::string(name) + " must be (..., D) with D >= 1");
+        }
+        return (is_double(array) ? run_squash<double> : run_squash<float>)(map, name, array,
+                                                                           support, out);
+      },
+      py::arg(name), py::arg("support"), py::arg("out"));
 }
 
 }  // namespace
@@ -136,7 +176,15 @@ Support<T> support_of(const py::handle& object, py::ssize_t dimension) {
   require_shape(low, "support.low", {dimension});
   require_shape(high, "support.high", {dimension});
   if (kind == "torus") return Support<T>::torus(data<T>(high), dimension);
-  return Support<T>::box(data<T>(low), data<T>(high), dimension, kind == "reflect");
+  const SupportKind box = kind == "reflect"  ? SupportKind::box_reflect
+                          : kind == "clip"   ? SupportKind::box_clip
+                          : kind == "tanh"   ? SupportKind::box_tanh
+                          : kind == "probit" ? SupportKind::box_probit
+                                             : SupportKind::unbounded;
+  if (box == SupportKind::unbounded) {
+    throw py::value_error("support has the boundary '" + kind + "', which is not known here");
+  }
+  return Support<T>::box(data<T>(low), data<T>(high), dimension, box);
 }
 
 template Support<float> support_of<float>(const py::handle&, py::ssize_t);
@@ -206,6 +254,10 @@ void bind_base(py::module_& m) {
       py::arg("counter"), py::arg("key"));
   m.def("standard_normal", &standard_normal_face, py::arg("shape"), py::arg("seed"),
         py::arg("step"), py::arg("stream"), py::arg("as_double"), py::arg("out"));
+  bind_squash(m, "unbounded_of_actions", to_unbounded, "actions");
+  bind_squash(m, "actions_of_unbounded", to_actions, "coordinates");
+  bind_squash(m, "log_slope", slope, "actions");
+  bind_squash(m, "log_slope_gradient", slope_gradient, "actions");
   const std::vector<std::pair<const char*, Stream>> streams = {
       {"langevin", Stream::langevin},
       {"initial", Stream::initial},

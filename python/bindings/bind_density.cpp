@@ -1,6 +1,8 @@
 #include "args.hpp"
 #include "wpg/density/bandwidth.hpp"
+#include "wpg/density/kde.hpp"
 #include "wpg/density/mixture.hpp"
+#include "wpg/density/stein_discrepancy.hpp"
 
 namespace wpg::bindings {
 namespace {
@@ -50,6 +52,39 @@ py::object run_mixture(const py::array& points, const py::array& means, const py
 }
 
 template <class T>
+py::array run_score(const py::array& particles, const py::handle& bandwidth,
+                    const py::handle& out) {
+  const Shape shape(particles.shape(), particles.shape() + 3);
+  const PerStateArgument<T> length(bandwidth, "bandwidth", shape[0]);
+  py::array result = output(out, "out", shape, sizeof(T) == 8);
+  T* to = mutable_data<T>(result);
+  {
+    py::gil_scoped_release release;
+    kde_score(to, data<T>(particles), CloudShape{shape[0], shape[1], shape[2]}, length.view());
+  }
+  return result;
+}
+
+template <class T>
+py::array run_discrepancy(const py::array& particles, const py::array& drift,
+                          const py::handle& temperature, const py::handle& bandwidth) {
+  constexpr bool kDouble = sizeof(T) == 8;
+  const Shape shape(particles.shape(), particles.shape() + 3);
+  require_dtype(drift, "drift", kDouble);
+  require_shape(drift, "drift", shape);
+  const PerStateArgument<T> tau(temperature, "temperature", shape[0]);
+  const PerStateArgument<T> length(bandwidth, "bandwidth", shape[0]);
+  py::array result = output(py::none(), "out", {shape[0]}, kDouble);
+  T* to = mutable_data<T>(result);
+  {
+    py::gil_scoped_release release;
+    kernel_stein_discrepancy(to, data<T>(particles), data<T>(drift),
+                             CloudShape{shape[0], shape[1], shape[2]}, tau.view(), length.view());
+  }
+  return result;
+}
+
+template <class T>
 py::array run_median_bandwidth(const py::array& particles) {
   py::array result = output(py::none(), "out", {particles.shape(0)}, sizeof(T) == 8);
   T* to = mutable_data<T>(result);
@@ -64,6 +99,23 @@ py::array run_median_bandwidth(const py::array& particles) {
 }  // namespace
 
 void bind_density(py::module_& m) {
+  m.def(
+      "kde_score",
+      [](const py::handle& particles, const py::handle& bandwidth, const py::handle& out) {
+        const py::array cloud = cloud_of(particles, "particles");
+        return (is_double(cloud) ? run_score<double> : run_score<float>)(cloud, bandwidth, out);
+      },
+      py::arg("particles"), py::arg("bandwidth"), py::arg("out"));
+  m.def(
+      "kernel_stein_discrepancy",
+      [](const py::handle& particles, const py::handle& drift, const py::handle& temperature,
+         const py::handle& bandwidth) {
+        const py::array cloud = cloud_of(particles, "particles");
+        const py::array along = array_of(drift, "drift");
+        return (is_double(cloud) ? run_discrepancy<double>
+                                 : run_discrepancy<float>)(cloud, along, temperature, bandwidth);
+      },
+      py::arg("particles"), py::arg("drift"), py::arg("temperature"), py::arg("bandwidth"));
   m.def(
       "median_bandwidth",
       [](const py::handle& particles) {

@@ -4,11 +4,19 @@
 namespace wpg::bindings {
 namespace {
 
+Scheme scheme_of(const std::string& name) {
+  if (name == "langevin") return Scheme::langevin;
+  if (name == "leimkuhler-matthews") return Scheme::leimkuhler_matthews;
+  if (name == "mala") return Scheme::mala;
+  throw py::value_error("scheme is '" + name + "', which has no compiled loop");
+}
+
+/// The moved particles and, for scheme mala, the acceptance (S,), otherwise None.
 template <class T>
-py::array run_flow(const py::handle& particles, const KernelQ<T>& critic, const py::handle& states,
-                   std::int64_t steps, const py::handle& step_size, const py::handle& temperature,
-                   const py::handle& seed, const py::handle& step, const py::handle& support,
-                   const py::handle& out) {
+py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const py::handle& states,
+                   const std::string& scheme, std::int64_t steps, const py::handle& step_size,
+                   const py::handle& temperature, const py::handle& seed, const py::handle& step,
+                   const py::handle& support, const py::handle& out) {
   constexpr bool kDouble = sizeof(T) == 8;
   const py::array cloud = array_of(particles, "particles");
   require_dtype(cloud, "particles", kDouble);
@@ -23,28 +31,37 @@ py::array run_flow(const py::handle& particles, const KernelQ<T>& critic, const 
   require_shape(where, "states", {shape[0], critic.observation_size()});
   const PerStateArgument<T> eta(step_size, "step_size", shape[0]);
   const PerStateArgument<T> tau(temperature, "temperature", shape[0]);
-  LangevinParameters<T> parameters;
-  parameters.step_size = eta.view();
-  parameters.temperature = tau.view();
-  parameters.seed = seed_of(seed);
-  parameters.step = step_of(step);
+  FlowParameters<T> parameters;
+  parameters.scheme = scheme_of(scheme);
+  parameters.steps = steps;
+  parameters.step.step_size = eta.view();
+  parameters.step.temperature = tau.view();
+  parameters.step.seed = seed_of(seed);
+  parameters.step.step = step_of(step);
   const Support<T> home = support_of<T>(support, shape[2]);
   py::array result = output(out, "out", shape, kDouble);
   if (result.size() > 0) require_disjoint(result, "out", where, "states");
   T* to = mutable_data<T>(result);
+  py::object acceptance = py::none();
+  T* accepted = nullptr;
+  if (parameters.scheme == Scheme::mala) {
+    py::array array = output(py::none(), "acceptance", {shape[0]}, kDouble);
+    accepted = mutable_data<T>(array);
+    acceptance = array;
+  }
   {
     py::gil_scoped_release release;
-    langevin_flow(to, data<T>(cloud), critic, data<T>(where),
-                  CloudShape{shape[0], shape[1], shape[2]}, steps, parameters, home);
+    flow(to, accepted, data<T>(cloud), critic, data<T>(where),
+         CloudShape{shape[0], shape[1], shape[2]}, parameters, home);
   }
-  return result;
+  return py::make_tuple(result, acceptance);
 }
 
 template <class T>
 void bind_one(py::module_& m) {
-  m.def("langevin_flow", &run_flow<T>, py::arg("particles"), py::arg("critic"), py::arg("states"),
-        py::arg("steps"), py::arg("step_size"), py::arg("temperature"), py::arg("seed"),
-        py::arg("step"), py::arg("support"), py::arg("out"));
+  m.def("flow", &run_flow<T>, py::arg("particles"), py::arg("critic"), py::arg("states"),
+        py::arg("scheme"), py::arg("steps"), py::arg("step_size"), py::arg("temperature"),
+        py::arg("seed"), py::arg("step"), py::arg("support"), py::arg("out"));
 }
 
 }  // namespace

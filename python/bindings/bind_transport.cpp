@@ -1,40 +1,150 @@
 #include "args.hpp"
 #include "wpg/transport/adaptive_step_size.hpp"
 #include "wpg/transport/birth_death.hpp"
+#include "wpg/transport/blob.hpp"
 #include "wpg/transport/langevin.hpp"
+#include "wpg/transport/leimkuhler_matthews.hpp"
+#include "wpg/transport/mala.hpp"
+#include "wpg/transport/svgd.hpp"
 
 namespace wpg::bindings {
 namespace {
 
+py::array cloud_of(const py::handle& particles) {
+  py::array cloud = array_of(particles, "particles");
+  if (cloud.ndim() != 3) {
+    throw py::value_error("particles has " + std::to_string(cloud.ndim()) +
+                          " dimensions; it must be (S, N, D)");
+  }
+  return cloud;
+}
+
+/// What every step takes beside the arrays.
 template <class T>
-py::array run_langevin(const py::array& particles, const py::array& drift,
-                       const py::handle& step_size, const py::handle& temperature,
-                       const py::handle& seed, const py::handle& step, const py::handle& support,
-                       const py::handle& preconditioner, const py::handle& out) {
+struct StepArguments {
+  StepArguments(const Shape& shape, const py::handle& step_size, const py::handle& temperature,
+                const py::handle& seed, const py::handle& step, const py::handle& support)
+      : eta(step_size, "step_size", shape[0]),
+        tau(temperature, "temperature", shape[0]),
+        cloud{shape[0], shape[1], shape[2]},
+        home(support_of<T>(support, shape[2])) {
+    parameters.step_size = eta.view();
+    parameters.temperature = tau.view();
+    parameters.seed = seed_of(seed);
+    parameters.step = step_of(step);
+  }
+
+  PerStateArgument<T> eta, tau;
+  CloudShape cloud;
+  Support<T> home;
+  LangevinParameters<T> parameters;
+};
+
+template <class T>
+using Step = void (*)(T*, const T*, const T*, const CloudShape&, const LangevinParameters<T>&,
+                      const Support<T>&);
+
+template <class T>
+py::array run_step(Step<T> move, const py::array& particles, const py::handle& drift,
+                   const py::handle& step_size, const py::handle& temperature,
+                   const py::handle& seed, const py::handle& step, const py::handle& support,
+                   const py::handle& preconditioner, const py::handle& out) {
+  constexpr bool kDouble = sizeof(T) == 8;
+  const Shape shape(particles.shape(), particles.shape() + 3);
+  const py::array along = array_of(drift, "drift");
+  require_dtype(along, "drift", kDouble);
+  require_shape(along, "drift", shape);
+  StepArguments<T> given(shape, step_size, temperature, seed, step, support);
+  py::object keep_matrix, keep_root;
+  given.parameters.preconditioner =
+      preconditioner_of<T>(preconditioner, shape[0], shape[2], keep_matrix, keep_root);
+  py::array result = output(out, "out", shape, kDouble);
+  T* to = mutable_data<T>(result);
+  const T* from = data<T>(particles);
+  const T* slope = data<T>(along);
+  {
+    py::gil_scoped_release release;
+    move(to, from, slope, given.cloud, given.parameters, given.home);
+  }
+  return result;
+}
+
+template <class T>
+void run_accept(py::array particles, const py::handle& values, const py::handle& drift,
+                py::array_t<std::int64_t> accepted, const py::handle& proposals,
+                const py::handle& proposed_values, const py::handle& proposed_drift,
+                const py::handle& step_size, const py::handle& temperature, const py::handle& seed,
+                const py::handle& step, const py::handle& support) {
+  constexpr bool kDouble = sizeof(T) == 8;
+  const Shape shape(particles.shape(), particles.shape() + 3), row{shape[0], shape[1]};
+  // `output` asks for what is written into to be writable.
+  py::array q = output(values, "values", row, kDouble);
+  py::array g = output(drift, "drift", shape, kDouble);
+  py::array cloud = output(particles, "particles", shape, kDouble);
+  const auto input = [](const py::handle& object, const char* name, const Shape& wanted) {
+    py::array array = array_of(object, name);
+    require_dtype(array, name, kDouble);
+    require_shape(array, name, wanted);
+    return array;
+  };
+  const py::array b = input(proposals, "proposals", shape);
+  const py::array r = input(proposed_values, "values", row);
+  const py::array h = input(proposed_drift, "drift", shape);
+  require_shape(accepted, "accepted", {shape[0]});
+  const StepArguments<T> given(shape, step_size, temperature, seed, step, support);
+  T* to[3] = {mutable_data<T>(cloud), mutable_data<T>(q), mutable_data<T>(g)};
+  std::int64_t* count = accepted.mutable_data();
+  {
+    py::gil_scoped_release release;
+    mala_accept(to[0], to[1], to[2], count, data<T>(b), data<T>(r), data<T>(h), given.cloud,
+                given.parameters, given.home);
+  }
+}
+
+/// svgd_velocity or blob_velocity of one dtype.
+template <class T>
+using PairVelocity = void (*)(T*, const T*, const T*, const CloudShape&, const PerState<T>&,
+                              const PerState<T>&);
+
+template <class T>
+py::array run_velocity(PairVelocity<T> routine, const py::array& particles, const py::array& drift,
+                       const py::handle& temperature, const py::handle& bandwidth,
+                       const py::handle& out) {
   constexpr bool kDouble = sizeof(T) == 8;
   const Shape shape(particles.shape(), particles.shape() + 3);
   require_dtype(drift, "drift", kDouble);
   require_shape(drift, "drift", shape);
-  const PerStateArgument<T> eta(step_size, "step_size", shape[0]);
   const PerStateArgument<T> tau(temperature, "temperature", shape[0]);
-  py::object keep_matrix, keep_root;
-  LangevinParameters<T> parameters;
-  parameters.step_size = eta.view();
-  parameters.temperature = tau.view();
-  parameters.preconditioner =
-      preconditioner_of<T>(preconditioner, shape[0], shape[2], keep_matrix, keep_root);
-  parameters.seed = seed_of(seed);
-  parameters.step = step_of(step);
-  const Support<T> where = support_of<T>(support, shape[2]);
+  const PerStateArgument<T> length(bandwidth, "bandwidth", shape[0]);
   py::array result = output(out, "out", shape, kDouble);
   T* to = mutable_data<T>(result);
   const T* from = data<T>(particles);
   const T* along = data<T>(drift);
   {
     py::gil_scoped_release release;
-    langevin(to, from, along, CloudShape{shape[0], shape[1], shape[2]}, parameters, where);
+    routine(to, from, along, CloudShape{shape[0], shape[1], shape[2]}, tau.view(), length.view());
   }
   return result;
+}
+
+void bind_velocity(py::module_& m, const char* name, PairVelocity<float> single,
+                   PairVelocity<double> twice) {
+  m.def(
+      name,
+      [single, twice](const py::handle& particles, const py::handle& drift,
+                      const py::handle& temperature, const py::handle& bandwidth,
+                      const py::handle& out) {
+        const py::array cloud = array_of(particles, "particles");
+        if (cloud.ndim() != 3) {
+          throw py::value_error("particles has " + std::to_string(cloud.ndim()) +
+                                " dimensions; it must be (S, N, D)");
+        }
+        const py::array along = array_of(drift, "drift");
+        return is_double(cloud) ? run_velocity(twice, cloud, along, temperature, bandwidth, out)
+                                : run_velocity(single, cloud, along, temperature, bandwidth, out);
+      },
+      py::arg("particles"), py::arg("drift"), py::arg("temperature"), py::arg("bandwidth"),
+      py::arg("out"));
 }
 
 py::array particles_of(const py::handle& particles) {
@@ -137,24 +247,57 @@ void bind_transport(py::module_& m) {
       },
       py::arg("particles"), py::arg("drift"), py::arg("new_particles"), py::arg("new_drift"),
       py::arg("fraction"), py::arg("maximum"));
+  bind_velocity(m, "svgd_velocity", &svgd_velocity<float>, &svgd_velocity<double>);
+  bind_velocity(m, "blob_velocity", &blob_velocity<float>, &blob_velocity<double>);
   m.def(
       "langevin",
       [](const py::handle& particles, const py::handle& drift, const py::handle& step_size,
          const py::handle& temperature, const py::handle& seed, const py::handle& step,
          const py::handle& support, const py::handle& preconditioner, const py::handle& out) {
-        const py::array cloud = array_of(particles, "particles");
-        if (cloud.ndim() != 3) {
-          throw py::value_error("particles has " + std::to_string(cloud.ndim()) +
-                                " dimensions; it must be (S, N, D)");
-        }
-        const py::array along = array_of(drift, "drift");
-        return (is_double(cloud) ? run_langevin<double>
-                                 : run_langevin<float>)(cloud, along, step_size, temperature, seed,
-                                                        step, support, preconditioner, out);
+        const py::array cloud = cloud_of(particles);
+        return is_double(cloud) ? run_step<double>(langevin, cloud, drift, step_size, temperature,
+                                                   seed, step, support, preconditioner, out)
+                                : run_step<float>(langevin, cloud, drift, step_size, temperature,
+                                                  seed, step, support, preconditioner, out);
       },
       py::arg("particles"), py::arg("drift"), py::arg("step_size"), py::arg("temperature"),
       py::arg("seed"), py::arg("step"), py::arg("support"), py::arg("preconditioner"),
       py::arg("out"));
+  const auto plain_step = [&m](const char* name, Step<float> single, Step<double> twice) {
+    m.def(
+        name,
+        [single, twice](const py::handle& particles, const py::handle& drift,
+                        const py::handle& step_size, const py::handle& temperature,
+                        const py::handle& seed, const py::handle& step, const py::handle& support,
+                        const py::handle& out) {
+          const py::array cloud = cloud_of(particles);
+          return is_double(cloud) ? run_step<double>(twice, cloud, drift, step_size, temperature,
+                                                     seed, step, support, py::none(), out)
+                                  : run_step<float>(single, cloud, drift, step_size, temperature,
+                                                    seed, step, support, py::none(), out);
+        },
+        py::arg("particles"), py::arg("drift"), py::arg("step_size"), py::arg("temperature"),
+        py::arg("seed"), py::arg("step"), py::arg("support"), py::arg("out"));
+  };
+  plain_step("leimkuhler_matthews", leimkuhler_matthews<float>, leimkuhler_matthews<double>);
+  plain_step("mala_propose", mala_propose<float>, mala_propose<double>);
+  m.def(
+      "mala_accept",
+      [](const py::handle& particles, const py::handle& values, const py::handle& drift,
+         py::array_t<std::int64_t> accepted, const py::handle& proposals,
+         const py::handle& proposed_values, const py::handle& proposed_drift,
+         const py::handle& step_size, const py::handle& temperature, const py::handle& seed,
+         const py::handle& step, const py::handle& support) {
+        const py::array cloud = cloud_of(particles);
+        (is_double(cloud) ? run_accept<double>
+                          : run_accept<float>)(cloud, values, drift, std::move(accepted), proposals,
+                                               proposed_values, proposed_drift, step_size,
+                                               temperature, seed, step, support);
+      },
+      py::arg("particles"), py::arg("values"), py::arg("drift"), py::arg("accepted").noconvert(),
+      py::arg("proposals"), py::arg("proposed_values"), py::arg("proposed_drift"),
+      py::arg("step_size"), py::arg("temperature"), py::arg("seed"), py::arg("step"),
+      py::arg("support"));
 }
 
 }  // namespace wpg::bindings

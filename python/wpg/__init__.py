@@ -8,6 +8,7 @@ dimension, M centres.
     wpg.density      what particles say about log pi
     wpg.noise        named, counter-based randomness
     wpg.supports     where actions live
+    wpg.squash       the unbounded variable behind a tanh or probit boundary
     wpg.exact        problems whose answer is known
     wpg.plan         the algorithm with a known model
     wpg.certificates how far a policy is from optimal
@@ -39,7 +40,7 @@ finally:
 
 _core.simd_isa()  # a WPG_SIMD that this machine does not have is refused here, not later
 
-from wpg import critics, density, envs, noise, supports, transport
+from wpg import critics, density, envs, noise, squash, supports, transport
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
 from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_isa, simd_isa
 from wpg.transport import flow
@@ -66,12 +67,14 @@ __all__ = [
     "set_num_threads",
     "set_simd_isa",
     "simd_isa",
+    "squash",
     "supports",
     "transport",
 ]
 
 _LATER = {
     "agents",
+    "benchmarks",
     "certificates",
     "evaluation",
     "exact",

@@ -53,10 +53,45 @@ def adaptive_step_size(
     fraction: float,
     maximum: float | NDArray[Any],
 ) -> NDArray[Any]: ...
-def langevin_flow(
+def leimkuhler_matthews(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def mala_propose(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def mala_accept(
+    particles: NDArray[Any],
+    values: NDArray[Any],
+    drift: NDArray[Any],
+    accepted: NDArray[np.int64],
+    proposals: NDArray[Any],
+    proposed_values: NDArray[Any],
+    proposed_drift: NDArray[Any],
+    step_size: float | NDArray[Any],
+    temperature: float | NDArray[Any],
+    seed: int,
+    step: int,
+    support: _Arrays | None,
+) -> None: ...
+def flow(
     particles: NDArray[Any],
     critic: KernelQ32 | KernelQ64,
     states: NDArray[Any],
+    scheme: str,
     steps: int,
     step_size: float | NDArray[Any],
     temperature: float | NDArray[Any],
@@ -64,6 +99,18 @@ def langevin_flow(
     step: int,
     support: _Arrays | None,
     out: NDArray[Any] | None,
+) -> tuple[NDArray[Any], NDArray[Any] | None]: ...
+def unbounded_of_actions(
+    actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def actions_of_unbounded(
+    coordinates: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def log_slope(
+    actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def log_slope_gradient(
+    actions: NDArray[Any], support: _Arrays, out: NDArray[Any] | None
 ) -> NDArray[Any]: ...
 def median_bandwidth(particles: NDArray[Any]) -> NDArray[Any]: ...
 def mixture_log_density(
@@ -75,6 +122,29 @@ def mixture_log_density(
     wants_others: bool,
     out: NDArray[Any] | None,
 ) -> Any: ...
+def svgd_velocity(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    temperature: float | NDArray[Any],
+    bandwidth: float | NDArray[Any],
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def blob_velocity(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    temperature: float | NDArray[Any],
+    bandwidth: float | NDArray[Any],
+    out: NDArray[Any] | None,
+) -> NDArray[Any]: ...
+def kde_score(
+    particles: NDArray[Any], bandwidth: float | NDArray[Any], out: NDArray[Any] | None
+) -> NDArray[Any]: ...
+def kernel_stein_discrepancy(
+    particles: NDArray[Any],
+    drift: NDArray[Any],
+    temperature: float | NDArray[Any],
+    bandwidth: float | NDArray[Any],
+) -> NDArray[Any]: ...
 def gaussian_kernel_matrix(x: _Float64, centers: _Float64, lengthscale: _Float64) -> _Float64: ...
 def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
 def ridge_path(

@@ -1,4 +1,4 @@
-"""The command line: wpg train | evaluate | plot | plan | certify."""
+"""The command line: wpg train | evaluate | plot | plan | certify | bench."""
 
 from __future__ import annotations
 
@@ -91,6 +91,25 @@ def _parser() -> argparse.ArgumentParser:
     certifying.add_argument("--grid", type=int, metavar="n", help="points a dimension")
     certifying.add_argument("--seed", type=int, metavar="K", help="of a run's new episodes (0)")
     certifying.add_argument("--threads", type=int, metavar="T")
+
+    bench = commands.add_parser(
+        "bench", help="measure the compiled routines, or compare them with other libraries"
+    )
+    against = bench.add_mutually_exclusive_group()
+    against.add_argument(
+        "--peers", action="store_true", help="against NumPy, PyTorch and JAX, where installed"
+    )
+    against.add_argument(
+        "--scaling", action="store_true", help="several threads (2) against one, in wall time"
+    )
+    bench.add_argument("--filter", default="", metavar="TEXT", help="only names that contain it")
+    bench.add_argument("--list", action="store_true", help="print the names and leave")
+    bench.add_argument("--repetitions", type=int, metavar="R", help="timings of each (15; 21)")
+    bench.add_argument(
+        "--min-time", type=float, metavar="S", help="seconds of one timing (0.02; peers 0.01)"
+    )
+    bench.add_argument("--threads", type=int, metavar="N", help="(1)", dest="bench_threads")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser
 
 
@@ -312,6 +331,49 @@ def _certify_run(run: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    from wpg import benchmarks
+    from wpg.checkpoint import write_text
+
+    compares = arguments.peers or arguments.scaling
+    if arguments.list:
+        names = benchmarks.work_names() if compares else benchmarks.case_names()
+        print("\n".join(name for name in names if arguments.filter in name))
+        return 0
+    path: Path | None = arguments.json
+    if path is not None:
+        _require_writable(path)
+    given = {
+        "filter": arguments.filter,
+        "repetitions": arguments.repetitions,
+        "min_time": arguments.min_time,
+    }
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    count: int | None = arguments.bench_threads
+    if arguments.peers:
+        if count not in (None, 1):
+            raise UsageError(
+                "--peers compares on one thread; leave out --threads, or use --scaling"
+            )
+        return benchmarks.run_peers(**options, json_path=path)
+    if arguments.scaling:
+        wanted = 2 if count is None else count
+        return benchmarks.run_scaling(**options, threads_wanted=wanted, json_path=path)
+    figures = benchmarks.run_cases(**options, threads=1 if count is None else count)
+    if path is not None:
+        write_text(path, _json(figures))
+    return 0
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse a file that cannot be written before minutes of measuring, not after."""
+    import os
+
+    folder = path.resolve().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: it must be a file in a folder that exists")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 done, 2 bad input, 130 stopped by Ctrl-C."""
     parser = _parser()
@@ -335,6 +397,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "plot": _plot,
             "plan": _plan,
             "certify": _certify,
+            "bench": _bench,
         }[arguments.command]
         return command(arguments)
     except (UsageError, ValueError, TypeError, MemoryError) as error:

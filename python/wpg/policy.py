@@ -86,7 +86,7 @@ class ParticlePolicy:
 
     Parameters
     ----------
-    support : the box of actions
+    support : the box of actions, with boundary "reflect"
     dimension : D
     particles : N
     steps : Langevin steps per call
@@ -108,6 +108,11 @@ class ParticlePolicy:
         drift_fraction: float = 0.1,
         seed: int = 0,
     ) -> None:
+        if support.boundary != "reflect":
+            raise ValueError(
+                f"support has boundary {support.boundary!r}; an agent's particles move and are "
+                "weighted in action units, use boundary 'reflect'"
+            )
         self.support = support
         self.dimension = dimension
         self.particles = particles

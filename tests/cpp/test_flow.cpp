@@ -1,18 +1,54 @@
-// The fused flow is the composition of KernelQ::evaluate and langevin, to the bit.
+// The fused flow is the composition of KernelQ::evaluate and the scheme's step, to the bit.
 #include <limits>
 
 #include "hash.hpp"
 #include "wpg/flow/flow.hpp"
+#include "wpg/transport/leimkuhler_matthews.hpp"
+#include "wpg/transport/mala.hpp"
 
 namespace {
 
 using wpg::CloudShape;
+using wpg::Scheme;
 
 template <class T>
 wpg::KernelQ<T> critic_of(std::int64_t M, std::int64_t O, std::int64_t D) {
   const auto s = numbers<T>(M * O, 1), a = numbers<T>(M * D, 2), w = numbers<T>(M, 3);
   std::vector<T> ls(static_cast<std::size_t>(O), T(0.7)), la(static_cast<std::size_t>(D), T(0.9));
   return wpg::KernelQ<T>(s.data(), a.data(), w.data(), M, O, D, ls.data(), la.data());
+}
+
+/// Step after step with calls of KernelQ::evaluate between, and the accepted fraction.
+template <class T>
+std::vector<T> composed(const std::vector<T>& particles, const wpg::KernelQ<T>& critic,
+                        const std::vector<T>& states, const CloudShape& shape,
+                        const wpg::FlowParameters<T>& p, const wpg::Support<T>& support) {
+  const auto rows = static_cast<std::size_t>(shape.states);
+  std::vector<T> cloud = particles, drift(particles.size());
+  std::vector<T> values(rows * static_cast<std::size_t>(shape.particles));
+  std::vector<T> proposals = drift, other_drift = drift, other_values = values;
+  std::vector<std::int64_t> accepted(rows, 0);
+  auto q = p.step;
+  critic.evaluate(values.data(), drift.data(), states.data(), cloud.data(), shape);
+  for (std::int64_t l = 0; l < p.steps; ++l, ++q.step) {
+    if (p.scheme == Scheme::mala) {
+      wpg::mala_propose(proposals.data(), cloud.data(), drift.data(), shape, q, support);
+      critic.evaluate(other_values.data(), other_drift.data(), states.data(), proposals.data(),
+                      shape);
+      wpg::mala_accept(cloud.data(), values.data(), drift.data(), accepted.data(), proposals.data(),
+                       other_values.data(), other_drift.data(), shape, q, support);
+      continue;
+    }
+    critic.evaluate(nullptr, drift.data(), states.data(), cloud.data(), shape);
+    (p.scheme == Scheme::langevin ? wpg::langevin<T>
+                                  : wpg::leimkuhler_matthews<T>)(cloud.data(), cloud.data(),
+                                                                 drift.data(), shape, q, support);
+  }
+  for (const std::int64_t n : accepted) {
+    cloud.push_back(
+        static_cast<T>(static_cast<double>(n) / static_cast<double>(p.steps * shape.particles)));
+  }
+  return cloud;
 }
 
 template <class T>
@@ -28,39 +64,46 @@ void check_composition() {
     const T temperature = T(0.3);
     const std::vector<T> low(static_cast<std::size_t>(D), T(-1)), high(low.size(), T(0.8));
     for (const auto& support :
-         {wpg::Support<T>::unbounded(), wpg::Support<T>::box(low.data(), high.data(), D, true),
+         {wpg::Support<T>::unbounded(),
+          wpg::Support<T>::box(low.data(), high.data(), D, wpg::SupportKind::box_reflect),
+          wpg::Support<T>::box(low.data(), high.data(), D, wpg::SupportKind::box_tanh),
+          wpg::Support<T>::box(low.data(), high.data(), D, wpg::SupportKind::box_probit),
           wpg::Support<T>::torus(high.data(), D)}) {
-      wpg::LangevinParameters<T> p;
-      p.step_size = {step_size.data(), 1};
-      p.temperature = {&temperature, 0};
-      p.seed = 11;
-      p.step = 4294967294u;  // the low word of the counter overflows on the way
-      const std::int64_t steps = 4;
-      const auto fused = [&] {
-        std::vector<T> out(particles.size());
-        wpg::langevin_flow(out.data(), particles.data(), critic, states.data(), shape, steps, p,
-                           support);
-        return out;
-      };
-      for (const wpg::Isa isa : wpg::available_isas()) {
-        wpg::set_active_isa(wpg::isa_name(isa));
-        const std::uint64_t hash = same_on_all_threads(fused);
-        std::vector<T> cloud = particles, drift(particles.size());
-        auto q = p;
-        for (std::int64_t l = 0; l < steps; ++l, ++q.step) {
-          critic.evaluate(nullptr, drift.data(), states.data(), cloud.data(), shape);
-          wpg::langevin(cloud.data(), cloud.data(), drift.data(), shape, q, support);
+      for (const Scheme scheme : {Scheme::langevin, Scheme::leimkuhler_matthews, Scheme::mala}) {
+        wpg::FlowParameters<T> p;
+        p.scheme = scheme;
+        p.steps = 4;
+        p.step.step_size = {step_size.data(), 1};
+        p.step.temperature = {&temperature, 0};
+        p.step.seed = 11;
+        p.step.step = 4294967294u;  // the low word of the counter overflows on the way
+        // The cloud, and behind it the accepted fraction of every state.
+        const auto rows = static_cast<std::size_t>(S);
+        const auto end = static_cast<std::ptrdiff_t>(particles.size());
+        const auto fused = [&] {
+          std::vector<T> out(particles.size() + rows, T(0));
+          wpg::flow(out.data(), scheme == Scheme::mala ? out.data() + end : nullptr,
+                    particles.data(), critic, states.data(), shape, p, support);
+          return out;
+        };
+        for (const wpg::Isa isa : wpg::available_isas()) {
+          wpg::set_active_isa(wpg::isa_name(isa));
+          const std::uint64_t hash = same_on_all_threads(fused);
+          CHECK_EQUAL(hash_of(composed(particles, critic, states, shape, p, support)), hash);
+          std::vector<T> in_place = particles;
+          in_place.resize(particles.size() + rows, T(0));
+          wpg::flow(in_place.data(), scheme == Scheme::mala ? in_place.data() + end : nullptr,
+                    in_place.data(), critic, states.data(), shape, p, support);
+          CHECK_EQUAL(hash_of(in_place), hash);
         }
-        CHECK_EQUAL(hash_of(cloud), hash);
-        std::vector<T> in_place = particles;
-        wpg::langevin_flow(in_place.data(), in_place.data(), critic, states.data(), shape, steps, p,
-                           support);
-        CHECK_EQUAL(hash_of(in_place), hash);
+        p.steps = 0;
+        std::vector<T> still = fused();
+        if (scheme == Scheme::mala) {
+          for (std::size_t s = 0; s < rows; ++s) CHECK_EQUAL(still[particles.size() + s], T(1));
+        }
+        still.resize(particles.size());
+        CHECK(still == particles);
       }
-      std::vector<T> still(particles.size());
-      wpg::langevin_flow(still.data(), particles.data(), critic, states.data(), shape, 0, p,
-                         support);
-      CHECK(still == particles);
     }
   }
 }
@@ -72,26 +115,37 @@ void check_refusals() {
   const std::vector<T> states(4, T(0)), particles(24, T(0.5));
   std::vector<T> out(24, T(9));
   const CloudShape shape{2, 4, 3};
-  wpg::LangevinParameters<T> p;
-  p.step_size = p.temperature = {&good, 0};
-  const auto run = [&](const CloudShape& cloud, std::int64_t steps,
-                       const wpg::LangevinParameters<T>& parameters) {
-    wpg::langevin_flow(out.data(), particles.data(), critic, states.data(), cloud, steps,
-                       parameters, wpg::Support<T>::unbounded());
+  const T zero = T(0);
+  wpg::FlowParameters<T> p;
+  p.step.step_size = p.step.temperature = {&good, 0};
+  const auto run = [&](const CloudShape& cloud, const wpg::FlowParameters<T>& parameters) {
+    wpg::flow(out.data(), static_cast<T*>(nullptr), particles.data(), critic, states.data(), cloud,
+              parameters, wpg::Support<T>::unbounded());
   };
-  CHECK_REFUSED(run(shape, -1, p), "steps");
-  CHECK_REFUSED(run({2, 6, 2}, 1, p), "D = 2");
   auto q = p;
-  q.step = wpg::kMostSteps - 3;
-  CHECK_REFUSED(run(shape, 4, q), "step");
+  q.steps = -1;
+  CHECK_REFUSED(run(shape, q), "steps");
+  CHECK_REFUSED(run({2, 6, 2}, p), "D = 2");
   q = p;
-  q.temperature = {&nan, 0};
-  CHECK_REFUSED(run(shape, 1, q), "temperature");
+  q.steps = 4;
+  q.step.step = wpg::kMostSteps - 3;
+  CHECK_REFUSED(run(shape, q), "step");
+  q.steps = 3;
+  q.scheme = Scheme::leimkuhler_matthews;  // the last step wants a draw beyond the last one
+  CHECK_REFUSED(run(shape, q), "one step ahead");
   q = p;
-  q.step_size = {&nan, 0};
-  CHECK_REFUSED(run(shape, 1, q), "step_size");
-  CHECK_REFUSED(wpg::langevin_flow(out.data() + 3, out.data(), critic, states.data(), {1, 4, 3}, 1,
-                                   p, wpg::Support<T>::unbounded()),
+  q.step.temperature = {&nan, 0};
+  CHECK_REFUSED(run(shape, q), "temperature");
+  q = p;
+  q.step.step_size = {&nan, 0};
+  CHECK_REFUSED(run(shape, q), "step_size");
+  q = p;
+  q.scheme = Scheme::mala;
+  CHECK_REFUSED(run({2, 0, 3}, q), "at least one particle");
+  q.step.temperature = {&zero, 0};
+  CHECK_REFUSED(run(shape, q), "needs a density");
+  CHECK_REFUSED(wpg::flow(out.data() + 3, static_cast<T*>(nullptr), out.data(), critic,
+                          states.data(), {1, 4, 3}, p, wpg::Support<T>::unbounded()),
                 "overlaps particles");
   CHECK(out == std::vector<T>(24, T(9)));
 }

@@ -1,5 +1,5 @@
-// The Langevin step: bits against the formula on single numbers, one hash everywhere, the
-// stationary variance of a quadratic, supports, preconditioners, refusals.
+// The Langevin and Leimkuhler-Matthews steps: bits against the formula on single numbers, one hash
+// everywhere, the stationary variance of a quadratic, supports, preconditioners, refusals.
 #include <cmath>
 #include <limits>
 
@@ -8,6 +8,8 @@
 #include "wpg/base/support_math.hpp"
 #include "wpg/transport/langevin.hpp"
 #include "wpg/transport/langevin_math.hpp"
+#include "wpg/transport/leimkuhler_matthews.hpp"
+#include "wpg/transport/leimkuhler_matthews_math.hpp"
 
 namespace {
 
@@ -33,7 +35,39 @@ wpg::Support<T> support_of(SupportKind kind, std::int64_t dimension) {
   }
   if (kind == SupportKind::unbounded) return wpg::Support<T>::unbounded();
   if (kind == SupportKind::torus) return wpg::Support<T>::torus(high.data(), dimension);
-  return wpg::Support<T>::box(low.data(), high.data(), dimension, kind == SupportKind::box_reflect);
+  return wpg::Support<T>::box(low.data(), high.data(), dimension, kind);
+}
+
+/// Is it the Leimkuhler-Matthews step?
+using Averaged = bool;
+
+template <class T>
+void step_once(Averaged averaged, T* out, const T* particles, const T* drift,
+               const CloudShape& shape, const wpg::LangevinParameters<T>& p,
+               const wpg::Support<T>& support) {
+  (averaged ? wpg::leimkuhler_matthews<T> : wpg::langevin<T>)(out, particles, drift, shape, p,
+                                                              support);
+}
+
+/// The step of one coordinate on the line of a squashed box.
+template <class T>
+T squashed_step(const wpg::Support<T>& support, T a, T drift, T xi, T step_size, T temperature,
+                std::int64_t coordinate) {
+  const auto d = static_cast<std::size_t>(coordinate);
+  const T inside = wpg::clamp<T>(a, support.least[d], support.most[d]);
+  const T below = inside - support.low[d], above = support.high[d] - inside;
+  const T width = support.period[d] / 2, inverse = support.inverse_period[d] * 2;
+  const bool tanh = support.kind == SupportKind::box_tanh;
+  const auto point = tanh ? wpg::tanh_point<T>(below, above, inverse)
+                          : wpg::probit_point<T>(below, above, width, inverse);
+  const T y =
+      wpg::langevin_move<T>(point.y, wpg::line_drift<T>(drift, point, temperature), xi, step_size,
+                            wpg::langevin_noise_scale<T>(step_size, temperature));
+  if (y == point.y) return inside;
+  const T away =
+      tanh ? wpg::tanh_wall_distance<T>(y, width) : wpg::probit_wall_distance<T>(y, width);
+  return wpg::action_by_distance<T>(y, away, support.low[d], support.high[d], support.least[d],
+                                    support.most[d]);
 }
 
 template <class T>
@@ -53,12 +87,13 @@ T scalar_fold(const wpg::Support<T>& support, T x, std::int64_t coordinate) {
 }
 
 template <class T>
-void check_bits() {
+void check_bits(Averaged averaged) {
   const std::int64_t shapes[][3] = {{5, 7, 1},    {3, 1, 2},   {2, 9, 3},
                                     {1, 1001, 6}, {300, 3, 2}, {2, 33, 17},
                                     {2, 6, 300},  {700, 1, 1}, {40, 64, 8}};
-  for (const SupportKind kind : {SupportKind::unbounded, SupportKind::box_reflect,
-                                 SupportKind::box_clip, SupportKind::torus}) {
+  for (const SupportKind kind :
+       {SupportKind::unbounded, SupportKind::box_reflect, SupportKind::box_clip,
+        SupportKind::box_tanh, SupportKind::box_probit, SupportKind::torus}) {
     for (const auto& [S, N, D] : shapes) {
       const CloudShape shape{S, N, D};
       const wpg::Support<T> support = support_of<T>(kind, D);
@@ -75,17 +110,25 @@ void check_bits() {
       p.step = 77;
       const auto move = [&] {
         std::vector<T> out(particles.size());
-        wpg::langevin(out.data(), particles.data(), drift.data(), shape, p, support);
+        step_once(averaged, out.data(), particles.data(), drift.data(), shape, p, support);
         return out;
       };
       same_everywhere(move);
       const std::vector<T> out = move();
       std::vector<T> in_place = particles;
-      wpg::langevin(in_place.data(), in_place.data(), drift.data(), shape, p, support);
+      step_once(averaged, in_place.data(), in_place.data(), drift.data(), shape, p, support);
       CHECK_EQUAL(hash_of(in_place), hash_of(out));
 
       std::vector<T> noise(particles.size());
-      wpg::standard_normal(noise.data(), shape, p.seed, wpg::Stream::langevin, p.step);
+      const auto stream = averaged ? wpg::Stream::leimkuhler_matthews : wpg::Stream::langevin;
+      wpg::standard_normal(noise.data(), shape, p.seed, stream, p.step);
+      if (averaged) {
+        std::vector<T> next(particles.size());
+        wpg::standard_normal(next.data(), shape, p.seed, stream, p.step + 1);
+        for (std::size_t i = 0; i < next.size(); ++i) {
+          noise[i] = wpg::averaged_noise<T>(noise[i], next[i]);
+        }
+      }
       std::int64_t differ = 0, outside = 0;
       for (std::int64_t i = 0; i < shape.size(); ++i) {
         const auto e = static_cast<std::size_t>(i);
@@ -93,7 +136,11 @@ void check_bits() {
         const T x =
             wpg::langevin_move<T>(particles[e], drift[e], noise[e], step_size[s],
                                   wpg::langevin_noise_scale<T>(step_size[s], temperature[s]));
-        differ += !(out[e] == scalar_fold(support, x, i % D));
+        const T want = wpg::is_squashed(kind)
+                           ? squashed_step(support, particles[e], drift[e], noise[e], step_size[s],
+                                           temperature[s], i % D)
+                           : scalar_fold(support, x, i % D);
+        differ += !(out[e] == want);
         if (kind != SupportKind::unbounded) {
           const auto d = static_cast<std::size_t>(i % D);
           outside += !(support.low[d] <= out[e] && out[e] <= support.high[d]);
@@ -110,7 +157,7 @@ void check_bits() {
 template <class T>
 void check_far_excursions() {
   const T low = T(-0.3), high = T(0.9), u = std::numeric_limits<T>::epsilon() / 2;
-  const wpg::Support<T> box = wpg::Support<T>::box(&low, &high, 1, true);
+  const wpg::Support<T> box = wpg::Support<T>::box(&low, &high, 1, SupportKind::box_reflect);
   const T period = box.period[0];
   const wpg::Support<T> torus = wpg::Support<T>::torus(&high, 1);
   for (const T size : {T(1), T(30), T(1e4), T(1e6)}) {
@@ -141,8 +188,9 @@ template <class T>
 void check_not_finite() {
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
   const T bad[3] = {std::numeric_limits<T>::quiet_NaN(), kInfinity, -kInfinity};
-  for (const SupportKind kind : {SupportKind::unbounded, SupportKind::box_reflect,
-                                 SupportKind::box_clip, SupportKind::torus}) {
+  for (const SupportKind kind :
+       {SupportKind::unbounded, SupportKind::box_reflect, SupportKind::box_clip,
+        SupportKind::box_tanh, SupportKind::box_probit, SupportKind::torus}) {
     const CloudShape shape{2, 37, 3};
     const T step_size = T(0.1), temperature = T(0);
     const auto p = parameters_of(step_size, temperature);
@@ -249,9 +297,9 @@ void check_refusals() {
   run(parameters_of(good, zero), support_of<T>(SupportKind::box_clip, 1));  // without entropy: fine
   out.assign(8, T(9));
   const T ends[4] = {T(1), T(1), inf, nan};
-  CHECK_REFUSED(wpg::Support<T>::box(&ends[0], &ends[1], 1, true), "low");
-  CHECK_REFUSED(wpg::Support<T>::box(&ends[0], &ends[2], 1, true), "high");
-  CHECK_REFUSED(wpg::Support<T>::box(&ends[3], &ends[0], 1, true), "low");
+  CHECK_REFUSED(wpg::Support<T>::box(&ends[0], &ends[1], 1, SupportKind::box_reflect), "low");
+  CHECK_REFUSED(wpg::Support<T>::box(&ends[0], &ends[2], 1, SupportKind::box_reflect), "high");
+  CHECK_REFUSED(wpg::Support<T>::box(&ends[3], &ends[0], 1, SupportKind::box_reflect), "low");
   for (const T* period : {&zero, &negative, &nan, &inf}) {
     CHECK_REFUSED(wpg::Support<T>::torus(period, 1), "period");
   }
@@ -269,8 +317,10 @@ void check_refusals() {
 }  // namespace
 
 int main() {
-  check_bits<float>();
-  check_bits<double>();
+  for (const bool averaged : {false, true}) {
+    check_bits<float>(averaged);
+    check_bits<double>(averaged);
+  }
   check_far_excursions<float>();
   check_far_excursions<double>();
   check_not_finite<float>();

@@ -103,7 +103,7 @@ struct Problem {
       high.push_back(low.back() + T(1) + static_cast<T>(d % 3));
     }
     if (kind == SupportKind::box_reflect) {
-      support = Support<T>::box(low.data(), high.data(), D, true);
+      support = Support<T>::box(low.data(), high.data(), D, SupportKind::box_reflect);
     } else if (kind == SupportKind::torus) {
       support = Support<T>::torus(high.data(), D);
     }
@@ -206,7 +206,7 @@ void check_far_away_and_many_coordinates() {
   }
   // All means at one wall, the point at the other: mirror images and shifts all count.
   const T low = 0, high = 1;
-  const auto box = Support<T>::box(&low, &high, 1, true);
+  const auto box = Support<T>::box(&low, &high, 1, SupportKind::box_reflect);
   for (const T std : {T(0.02), T(0.1), T(0.4)}) {
     const T means[3] = {T(1), T(1), T(1)}, point = T(0);
     wpg::mixture_log_density<T>(&found, nullptr, &point, means, {1, 1, 3, 1}, {&std, 0}, box);
@@ -289,8 +289,8 @@ template <class T>
 void check_refusals() {
   T out = T(9);
   const T x[2] = {T(0.5), T(0.5)}, low = 0, high = 1, fine = T(0.1);
-  const auto box = Support<T>::box(&low, &high, 1, true);
-  const auto clip = Support<T>::box(&low, &high, 1, false);
+  const auto box = Support<T>::box(&low, &high, 1, SupportKind::box_reflect);
+  const auto clip = Support<T>::box(&low, &high, 1, SupportKind::box_clip);
   const auto call = [&](const MixtureShape& shape, const T& deviation, const Support<T>& support) {
     wpg::mixture_log_density<T>(&out, nullptr, x, x, shape, {&deviation, 0}, support);
   };

@@ -8,5 +8,7 @@ SUPPORTS: dict[str, Support] = {
     "none": None,
     "reflect": Box(-0.9, 0.7),
     "clip": Box(-0.9, 0.7, "clip"),
+    "tanh": Box(-0.9, 0.7, "tanh"),
+    "probit": Box(-0.9, 0.7, "probit"),
     "torus": Torus(0.8),
 }

@@ -44,7 +44,7 @@ void require_non_negative(const PerState<T>& values, std::int64_t states, const 
   }
 }
 
-/// Every per-state number must be finite and above zero.
+/// Every per-state number must be finite and positive.
 template <class T>
 void require_positive(const PerState<T>& values, std::int64_t states, const char* name) {
   const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
@@ -53,6 +53,19 @@ void require_positive(const PerState<T>& values, std::int64_t states, const char
     require(std::isfinite(value) && value > T(0), std::string(name) + "[" + std::to_string(s) +
                                                       "] is " + std::to_string(value) +
                                                       "; it must be finite and positive");
+  }
+}
+
+/// Every bandwidth must be finite and at least zero, where zero is the limit, or NaN: what a state
+/// with a particle that is not finite has.
+template <class T>
+void require_bandwidth(const PerState<T>& values, std::int64_t states) {
+  const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
+  for (std::int64_t s = 0; s < count; ++s) {
+    const T value = values[s];
+    require(std::isnan(value) || (std::isfinite(value) && value >= T(0)),
+            "bandwidth[" + std::to_string(s) + "] is " + std::to_string(value) +
+                "; it must be finite and not negative");
   }
 }
 

@@ -12,15 +12,14 @@ namespace wpg {
 template <class T>
 inline constexpr T kHalfLog2E = T(0.72134752044448170368);
 
-/// 2^x for finite x <= 120 (float), <= 1000 (double); below -125 and -1000 the value there.
+/// 2^x for |x| <= 125 (float), <= 1000 (double), unguarded: anything beyond gives any number.
 /// Relative error below 2.8e-7 in float, 4e-16 in double (measured in test_kernel_q.cpp).
 template <class V>
-WPG_FORMULA V power_of_two(V x) {
+WPG_FORMULA V power_of_two_within(V x) {
   using U = unsigned_of<V>;
   using T = number_of<V>;
   if constexpr (sizeof(T) == 4) {
     constexpr T kRound = 12582912.0f;  // 1.5 * 2^23: the low bits of the sum hold n
-    x = larger(V(all_lanes<V>(-125.0f)), x);
     const V moved = x + kRound;
     const V r = x - (moved - kRound);
     V p = r * 0.001338130254f + 0.009666368515f;
@@ -31,7 +30,6 @@ WPG_FORMULA V power_of_two(V x) {
     return same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 23)));
   } else {
     constexpr T kRound = 6755399441055744.0;  // 1.5 * 2^52
-    x = larger(V(all_lanes<V>(-1000.0)), x);
     const V moved = x + kRound;
     const V r = (x - (moved - kRound)) * 0.69314718055994530942;
     V p = r * 2.09146793765839351e-9 + 2.5105206373957011116e-8;
@@ -47,6 +45,23 @@ WPG_FORMULA V power_of_two(V x) {
     p = p * (r * r) + r + 1.0;
     return same_bits<V>(U(same_bits<U>(p) + (same_bits<U>(moved) << 52)));
   }
+}
+
+/// 2^x for finite x <= 120 (float), <= 1000 (double); below -125 and -1000 the value there. The
+/// same relative error.
+template <class V>
+WPG_FORMULA V power_of_two(V x) {
+  using T = number_of<V>;
+  return power_of_two_within<V>(larger(V(all_lanes<V>(sizeof(T) == 4 ? T(-125) : T(-1000))), x));
+}
+
+/// 2^x for x <= 120 (float), <= 1000 (double), and exactly 0 for x <= -127 (float), <= -1023
+/// (double), -infinity included: there n = x, r = 0, and the bits of 1 less those of n are 0. Down
+/// to -125 (-1000) the same relative error, below an absolute one of 2^-126 (2^-1000).
+template <class V>
+WPG_FORMULA V power_of_two_or_zero(V x) {
+  using T = number_of<V>;
+  return power_of_two_within<V>(larger(V(all_lanes<V>(sizeof(T) == 4 ? T(-127) : T(-1023))), x));
 }
 
 }  // namespace wpg

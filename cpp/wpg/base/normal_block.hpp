@@ -1,5 +1,5 @@
-// Normal draws for one block of particles, into a buffer in the first-level cache. Internal to the
-// files that are compiled once per instruction set.
+// Normal and exponential draws for one block of particles, into a buffer in the first-level cache.
+// Internal to the files that are compiled once per instruction set.
 //
 // Philox blocks run in vector lanes over b = group * D + coordinate. Output word k of block b
 // belongs to particle group * kGroup + k, so for a fixed k the lanes of one group are the D
@@ -73,6 +73,21 @@ class NormalBlock {
       random_words<false>(key, block, blocks, coming);
     }
     normals_of_words(blocks);
+    place(block, to);
+  }
+
+  /// Standard exponentials, -log of a uniform number, one for each word; for a plan of D = 1 one
+  /// for each particle. Writes like draw.
+  void draw_exponential(const NoiseKey& key, const Block& block, T* to) {
+    const std::int64_t groups = (block.particles + kGroup<T> - 1) / kGroup<T>;
+    const std::int64_t blocks = ((block.states - 1) * groups_ + groups) * dimension_;
+    random_words<false>(key, block, blocks);
+    for (int k = 0; k < kGroup<T>; ++k) {
+      T* word = column(k);
+      for (std::int64_t b = 0; b < blocks; b += kLanes<T>) {
+        store(word + b, V(minus_two_log_of_uniform<V>(load<U>(word + b)) * T(0.5)));
+      }
+    }
     place(block, to);
   }
 

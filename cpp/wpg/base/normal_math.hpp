@@ -1,5 +1,5 @@
-// From random words to standard normals: log, sine and cosine of our own, so that every processor
-// gives the same bits, and the Box-Muller pair. V is a number or a vector of numbers.
+// From random words to standard normals: sine and cosine of our own, so that every processor gives
+// the same bits, and the Box-Muller pair. V is a number or a vector of numbers.
 //
 // Polynomials are Chebyshev interpolants computed in 40 digits. A normal draw differs from the
 // exact function of its random words by less than 1e-6 (float) and 4e-15 (double): test_normal.cpp.
@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "wpg/base/lanes.hpp"
+#include "wpg/base/logarithm_math.hpp"
 
 namespace wpg {
 
@@ -25,36 +26,11 @@ WPG_FORMULA V minus_two_log_of_uniform(unsigned_of<V> word) {
   using U = unsigned_of<V>;
   if constexpr (sizeof(number_of<V>) == 4) {
     const V x = to_number(same_bits<I>(U(word >> 1))) + 0.5f;
-    // x / 2^31 = 2^e m with m in [sqrt(1/2), sqrt(2)); f = m - 1 is exact.
-    const I shifted = same_bits<I>(x) - (0x3F3504F3 + (31 << 23));
-    const V e = to_number(I(shifted >> 23));
-    const V f = same_bits<V>(I((shifted & 0x007FFFFF) + 0x3F3504F3)) - 1.0f;
-    // Pairs of terms side by side, so that no long chain of operations forms.
-    const V f2 = f * f;
-    const V p01 = f * 0.500014051f - 0.666668308f;
-    const V p23 = f * 0.3320543770f - 0.399684465f;
-    const V p45 = f * 0.280617844f - 0.2940779834f;
-    const V p = p01 + (p23 + (p45 + f2 * -0.18097568854f) * f2) * f2;
-    return (e * -1.38629436112f + f * -2.0f) + (f2 + p * (f * f2));
+    return minus_two_log<31>(x);
   } else {
     const U mantissa = (word >> 12) | 0x3FF0000000000000u;
     const V x = same_bits<V>(mantissa) - (1.0 - 1.1102230246251565404e-16);
-    // s = f / (2 + f), log(1 + f) = 2 s + s^3 R(s^2).
-    const I shifted = same_bits<I>(x) - 0x3FE6A09E667F3BCD;
-    // The exponent as a number, by the bits of 2^52 + 2^51: exact for any small integer.
-    const I biased = (shifted >> 52) + 0x4338000000000000;
-    const V e = same_bits<V>(biased) - 6755399441055744.0;
-    const V f = same_bits<V>(I((shifted & 0x000FFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD)) - 1.0;
-    const V s = f / (f + 2.0);
-    const V z = s * s;
-    V r = z * 0.13086626147840102138 + 0.13268773138656885185;
-    r = r * z + 0.15386239702814658188;
-    r = r * z + 0.18181795640132906276;
-    r = r * z + 0.22222222391713917442;
-    r = r * z + 0.28571428570803611811;
-    r = r * z + 0.40000000000000876983;
-    r = r * z + 0.66666666666666666465;
-    return ((s * 2.0 + r * (z * s)) + e * 6.93147180559945309417e-1) * -2.0;
+    return minus_two_log<0>(x);
   }
 }
 

@@ -1,15 +1,22 @@
 // Where actions live: R^D, a box, or a torus.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "wpg/base/checks.hpp"
+#include "wpg/base/squash_math.hpp"
 
 namespace wpg {
 
-enum class SupportKind { unbounded, box_reflect, box_clip, torus };
+/// box_tanh and box_probit: steps are taken in an unbounded variable (squash_math.hpp).
+enum class SupportKind { unbounded, box_reflect, box_clip, box_tanh, box_probit, torus };
+
+inline bool is_squashed(SupportKind kind) {
+  return kind == SupportKind::box_tanh || kind == SupportKind::box_probit;
+}
 
 /// Per-coordinate constants of a support, precomputed once per call.
 /// Box: low <= a <= high. Torus: 0 <= a < period, kept as low = 0, high = period.
@@ -17,12 +24,14 @@ template <class T>
 struct Support {
   SupportKind kind = SupportKind::unbounded;
   std::vector<T> low, high, period, inverse_period;  // period of the fold: 2 (high - low) in a box
+  std::vector<T> least, most;  // squashed boxes: the numbers next to the walls that have a finite y
 
   static Support unbounded() { return {}; }
 
-  static Support box(const T* low, const T* high, std::int64_t dimension, bool reflect) {
+  static Support box(const T* low, const T* high, std::int64_t dimension, SupportKind kind) {
+    require(kind != SupportKind::unbounded && kind != SupportKind::torus, "box: kind is no box's");
     Support support;
-    support.kind = reflect ? SupportKind::box_reflect : SupportKind::box_clip;
+    support.kind = kind;
     for (std::int64_t d = 0; d < dimension; ++d) {
       const T width = high[d] - low[d];
       require(std::isfinite(low[d]) && std::isfinite(high[d]) && low[d] < high[d] &&
@@ -31,6 +40,15 @@ struct Support {
                   std::to_string(d) + "] = " + std::to_string(high[d]) +
                   "; both must be finite and low < high");
       support.push(low[d], high[d], 2 * width);
+      if (!is_squashed(kind)) continue;
+      const T gap = width * kLeastWallDistance<T>;
+      support.least.push_back(std::max(std::nextafter(low[d], high[d]), low[d] + gap));
+      support.most.push_back(std::min(std::nextafter(high[d], low[d]), high[d] - gap));
+      require(support.least.back() < support.most.back(),
+              "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + " and high[" +
+                  std::to_string(d) +
+                  "] leave no two numbers between them, which boundaries "
+                  "'tanh' and 'probit' need");
     }
     return support;
   }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
+#include "wpg/base/squash.hpp"
 #include "wpg/density/mixture_cpu.hpp"
 #include "wpg/density/mixture_math.hpp"
 
@@ -68,6 +70,23 @@ void require_inside(const T* points, const MixtureShape& shape, const Support<T>
   }
 }
 
+/// Points and means on the line of a squashed box, and log(da/dy) at the points.
+template <class T>
+struct OnTheLine {
+  std::vector<T> points, means, log_slopes;
+
+  OnTheLine(const T* given_points, const T* given_means, const MixtureShape& shape,
+            const Support<T>& support)
+      : points(static_cast<std::size_t>(shape.states * shape.points * shape.dimension)),
+        means(static_cast<std::size_t>(shape.states * shape.means * shape.dimension)),
+        log_slopes(static_cast<std::size_t>(shape.states * shape.points)) {
+    const std::int64_t rows = shape.states * shape.points;
+    unbounded_of_actions(points.data(), given_points, rows, support, "points");
+    unbounded_of_actions(means.data(), given_means, shape.states * shape.means, support, "means");
+    log_slope(log_slopes.data(), given_points, rows, support, "points");
+  }
+};
+
 }  // namespace
 
 template <class T>
@@ -93,6 +112,18 @@ void mixture_log_density(T* log_density, T* leave_one_out, const T* points, cons
   require(support.kind != SupportKind::box_clip,
           "boundary 'clip' leaves atoms on the walls, which have no density; use boundary "
           "'reflect'");
+  if (is_squashed(support.kind)) {
+    const Support<T> line = Support<T>::unbounded();
+    require_deviation(deviation, shape.states, line);
+    const OnTheLine<T> there(points, means, shape, support);
+    mixture_log_density(log_density, leave_one_out, there.points.data(), there.means.data(), shape,
+                        deviation, line);
+    for (T* const out : {log_density, leave_one_out}) {
+      if (out == nullptr) continue;
+      for (std::size_t i = 0; i < there.log_slopes.size(); ++i) out[i] -= there.log_slopes[i];
+    }
+    return;
+  }
   const bool any_series = require_deviation(deviation, shape.states, support);
   if (support.kind == SupportKind::box_reflect) require_inside(points, shape, support);
   const std::int64_t blocks = (shape.points + kPointsPerBlock - 1) / kPointsPerBlock;

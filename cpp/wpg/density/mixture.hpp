@@ -3,6 +3,8 @@
 //
 //   q(x) = (1/N) sum_j prod_d sum_images N(image(x_d); means_jd, std^2)
 //
+// or in a squashed box, where the Gaussians are those of y and q(x) = q_Y(y(x)) / |dx/dy|.
+//
 // Images of x in a box [lo, hi], L = hi - lo: x + 2kL and 2 lo - x + 2kL; on a torus x + k period.
 // It is the exact law of "pick a particle j, take one Langevin step". Source: theory of transition
 // densities of reflected and wrapped Brownian motion, Feller 1971, X.5.
@@ -30,6 +32,10 @@ struct MixtureShape {
 /// folded or wrapped first, points on a torus too; a point outside a box, a deviation that is not
 /// positive, and a box with boundary clip, whose law has atoms, throw std::invalid_argument before
 /// anything is written.
+///
+/// In a squashed box (squash_math.hpp) points and means are actions inside it, std is that of y, and
+/// the answer is the log-density of the actions: that of y minus log |da/dy|. A wall counts as the
+/// number beside it; means outside throw as well.
 ///
 /// Where std < H / 2, H the width of the box or half the period, images are added until the rest is
 /// below u / 4 of the point's own term, u the unit roundoff; otherwise the cosine series of the

@@ -10,42 +10,42 @@ namespace wpg {
 namespace {
 
 template <class T>
-void run(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
-         const CloudShape& shape, std::int64_t steps, const LangevinParameters<T>& parameters,
-         const Support<T>& support, std::int64_t first, std::int64_t last) {
-  WPG_CALL(langevin_flow_states<T>(out, particles, critic, states, shape, steps, parameters,
-                                   support, first, last))
+void run(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, const T* states,
+         const CloudShape& shape, const FlowParameters<T>& parameters, const Support<T>& support,
+         std::int64_t first, std::int64_t last) {
+  WPG_CALL(flow_states<T>(out, acceptance, particles, critic, states, shape, parameters, support,
+                          first, last))
 }
 
 }  // namespace
 
 template <class T>
-void langevin_flow(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
-                   const CloudShape& shape, std::int64_t steps,
-                   const LangevinParameters<T>& parameters, const Support<T>& support) {
-  require_langevin(shape, parameters, support);
-  require(steps >= 0, "steps is " + std::to_string(steps) + "; it must not be negative");
-  require_step(parameters.step);
-  require(steps <= static_cast<std::int64_t>(kMostSteps - parameters.step),
-          "step + steps is beyond 2^40: no noise is left there");
+void flow(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, const T* states,
+          const CloudShape& shape, const FlowParameters<T>& parameters, const Support<T>& support) {
+  const bool mala = parameters.scheme == Scheme::mala;
+  mala ? require_mala(shape, parameters.step, support)
+       : require_langevin(shape, parameters.step, support);
+  require_steps(parameters.step.step, parameters.steps,
+                parameters.scheme == Scheme::leimkuhler_matthews ? Stream::leimkuhler_matthews
+                                                                 : Stream::langevin);
   require(shape.dimension == critic.action_size(),
           "particles have D = " + std::to_string(shape.dimension) +
               "; the critic has D = " + std::to_string(critic.action_size()));
   const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
   require_same_or_disjoint(out, bytes, particles, bytes, "particles");
   if (shape.size() == 0) return;
+  const std::int64_t evaluations = parameters.steps + (mala ? 1 : 0);
   const std::int64_t work =
-      critic.centers() * (critic.observation_size() + steps * shape.per_state());
+      critic.centers() * (critic.observation_size() + evaluations * shape.per_state());
   parallel_for(shape.states, work, [&](std::int64_t first, std::int64_t last) {
-    run(out, particles, critic, states, shape, steps, parameters, support, first, last);
+    run(out, acceptance, particles, critic, states, shape, parameters, support, first, last);
   });
 }
 
-template void langevin_flow<float>(float*, const float*, const KernelQ<float>&, const float*,
-                                   const CloudShape&, std::int64_t,
-                                   const LangevinParameters<float>&, const Support<float>&);
-template void langevin_flow<double>(double*, const double*, const KernelQ<double>&, const double*,
-                                    const CloudShape&, std::int64_t,
-                                    const LangevinParameters<double>&, const Support<double>&);
+template void flow<float>(float*, float*, const float*, const KernelQ<float>&, const float*,
+                          const CloudShape&, const FlowParameters<float>&, const Support<float>&);
+template void flow<double>(double*, double*, const double*, const KernelQ<double>&, const double*,
+                           const CloudShape&, const FlowParameters<double>&,
+                           const Support<double>&);
 
 }  // namespace wpg

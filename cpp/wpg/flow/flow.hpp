@@ -1,4 +1,4 @@
-// The fused loop: several Langevin steps against a KernelQ, in one pass over the states.
+// The fused loop: several transport steps against a KernelQ, in one pass over the states.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,28 @@
 
 namespace wpg {
 
-/// out = `steps` Langevin steps of `particles` (S, N, D) of `states` (S, O), with drift = grad_a Q
-/// asked anew before each. Step l draws the noise of parameters.step + l.
-///
-/// The same bits as `steps` calls of KernelQ::evaluate and langevin. States run in parallel; the
-/// state factor of the kernel is computed once for all steps; a thread's memory is M (D + 2) + 2 N
-/// D. `out` may be `particles`. Throws std::invalid_argument before anything is written.
+enum class Scheme { langevin, leimkuhler_matthews, mala };
+
 template <class T>
-void langevin_flow(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
-                   const CloudShape& shape, std::int64_t steps,
-                   const LangevinParameters<T>& parameters, const Support<T>& support);
+struct FlowParameters {
+  Scheme scheme = Scheme::langevin;
+  std::int64_t steps = 1;
+  LangevinParameters<T> step;  // of the first step; the others count on from its `step`
+};
+
+/// out = `steps` steps of `particles` (S, N, D) of `states` (S, O), with drift = grad_a Q asked
+/// anew before each. Step l draws the noise of parameters.step.step + l.
+///
+/// `acceptance` (S), for scheme mala and null otherwise, is the fraction of accepted proposals over
+/// steps and particles; 1 where there are no steps: none was rejected.
+///
+/// The same bits as `steps` calls of KernelQ::evaluate and the scheme's step. mala carries the
+/// value and gradient of where the particles are: `steps` + 1 evaluations. States run in parallel;
+/// the state factor of the kernel is computed once for all steps; a thread's memory is M (D + 5)
+/// and at most N (4 D + 2). `out` may be `particles`. Throws std::invalid_argument before anything
+/// is written.
+template <class T>
+void flow(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, const T* states,
+          const CloudShape& shape, const FlowParameters<T>& parameters, const Support<T>& support);
 
 }  // namespace wpg

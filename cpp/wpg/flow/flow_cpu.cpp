@@ -2,47 +2,141 @@
 
 #include "wpg/critics/kernel_q_cpu.hpp"
 #include "wpg/transport/langevin_block.hpp"
+#include "wpg/transport/mala_block.hpp"
 
 namespace wpg {
 namespace WPG_ISA {
+namespace {
 
+/// A state's cloud, block by block, with the Langevin step of a stream.
 template <class T>
-void langevin_flow_states(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
-                          const CloudShape& shape, std::int64_t steps,
-                          const LangevinParameters<T>& parameters, const Support<T>& support,
-                          std::int64_t first_state, std::int64_t last_state) {
+class LangevinMover {
+ public:
+  LangevinMover(const CloudShape& shape, const LangevinParameters<T>& parameters,
+                const Support<T>& support, Stream stream)
+      : plan_(CloudShape{1, shape.particles, shape.dimension}),
+        step_(plan_, parameters, support, stream),
+        carried_(step_.averaged() ? shape.per_state() : 0) {}
+
+  void begin(std::int64_t state, std::uint64_t step) {
+    if (!step_.averaged()) return;
+    each_block(state, [&](const Block& block, std::int64_t at) {
+      step_.draw(block, step, carried_.get() + at);
+    });
+  }
+
+  /// `out` may be `cloud`. Averaged noise needs begin(), and steps that follow each other.
+  void move(T* out, const T* cloud, const T* drift, std::int64_t state, std::uint64_t step) {
+    each_block(state, [&](const Block& block, std::int64_t at) {
+      if (step_.averaged()) {
+        step_.move_on(out + at, cloud + at, drift + at, block, step, carried_.get() + at);
+      } else {
+        step_.move(out + at, cloud + at, drift + at, block, step);
+      }
+    });
+  }
+
+ private:
+  template <class Body>
+  void each_block(std::int64_t state, Body body) {
+    for (std::int64_t i = 0; i < plan_.count(); ++i) {
+      Block block = plan_.block(i);
+      block.first_state = state;
+      body(block, block.first_particle * plan_.dimension());
+    }
+  }
+
+  BlockPlan<T> plan_;
+  LangevinBlock<T> step_;
+  Scratch<T> carried_;  // the whole state's: the next step's first draw
+};
+
+/// Schemes that move every particle along the drift: a mover has begin(state, step) and
+/// move(out, cloud, drift, state, step).
+template <class T, class Mover>
+void follow_drift(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
+                  const CloudShape& shape, const FlowParameters<T>& parameters, Mover& mover,
+                  std::int64_t first_state, std::int64_t last_state) {
   const std::int64_t count = shape.per_state();
-  const BlockPlan<T> plan(CloudShape{1, shape.particles, shape.dimension});
-  LangevinBlock<T> mover(plan, parameters, support);
   Scratch<T> slice_memory(slice_scratch(critic)), drift(count);
   for (std::int64_t s = first_state; s < last_state; ++s) {
     const StateSlice<T> slice =
         slice_state(critic, states + s * critic.observation_size(), slice_memory.get());
-    T* cloud = out + s * count;
+    T* const cloud = out + s * count;
     if (out != particles) {
       std::memcpy(cloud, particles + s * count, sizeof(T) * static_cast<std::size_t>(count));
     }
-    for (std::int64_t l = 0; l < steps; ++l) {
+    mover.begin(s, parameters.step.step);
+    for (std::int64_t l = 0; l < parameters.steps; ++l) {
       evaluate_particles<T>(critic, slice, nullptr, drift.get(), cloud, shape.particles);
-      for (std::int64_t i = 0; i < plan.count(); ++i) {
-        Block block = plan.block(i);
-        block.first_state = s;
-        const std::int64_t offset = block.first_particle * shape.dimension;
-        mover.move(cloud + offset, cloud + offset, drift.get() + offset, block,
-                   parameters.step + static_cast<std::uint64_t>(l));
-      }
+      mover.move(cloud, cloud, drift.get(), s,
+                 parameters.step.step + static_cast<std::uint64_t>(l));
     }
   }
 }
 
-template void langevin_flow_states<float>(float*, const float*, const KernelQ<float>&, const float*,
-                                          const CloudShape&, std::int64_t,
-                                          const LangevinParameters<float>&, const Support<float>&,
-                                          std::int64_t, std::int64_t);
-template void langevin_flow_states<double>(double*, const double*, const KernelQ<double>&,
-                                           const double*, const CloudShape&, std::int64_t,
-                                           const LangevinParameters<double>&,
-                                           const Support<double>&, std::int64_t, std::int64_t);
+template <class T>
+void propose_and_accept(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic,
+                        const T* states, const CloudShape& shape,
+                        const FlowParameters<T>& parameters, const Support<T>& support,
+                        std::int64_t first_state, std::int64_t last_state) {
+  const std::int64_t count = shape.per_state(), N = shape.particles;
+  LangevinMover<T> mover(shape, parameters.step, support, Stream::mala_proposal);
+  MalaBlock<T> judge(shape, parameters.step, support);
+  Scratch<T> slice_memory(slice_scratch(critic)), values(N), drift(count), proposals(count),
+      proposed_values(N), proposed_drift(count);
+  for (std::int64_t s = first_state; s < last_state; ++s) {
+    const StateSlice<T> slice =
+        slice_state(critic, states + s * critic.observation_size(), slice_memory.get());
+    T* const cloud = out + s * count;
+    if (out != particles) {
+      std::memcpy(cloud, particles + s * count, sizeof(T) * static_cast<std::size_t>(count));
+    }
+    std::int64_t accepted = 0;
+    if (parameters.steps > 0) {
+      evaluate_particles<T>(critic, slice, values.get(), drift.get(), cloud, N);
+    }
+    for (std::int64_t l = 0; l < parameters.steps; ++l) {
+      const std::uint64_t step = parameters.step.step + static_cast<std::uint64_t>(l);
+      mover.move(proposals.get(), cloud, drift.get(), s, step);
+      evaluate_particles<T>(critic, slice, proposed_values.get(), proposed_drift.get(),
+                            proposals.get(), N);
+      accepted +=
+          judge.accept({cloud, values.get(), drift.get()},
+                       {proposals.get(), proposed_values.get(), proposed_drift.get()}, s, step);
+    }
+    if (acceptance != nullptr) {
+      acceptance[s] =
+          parameters.steps == 0
+              ? T(1)
+              : static_cast<T>(static_cast<double>(accepted) /
+                               (static_cast<double>(parameters.steps) * static_cast<double>(N)));
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void flow_states(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic,
+                 const T* states, const CloudShape& shape, const FlowParameters<T>& parameters,
+                 const Support<T>& support, std::int64_t first_state, std::int64_t last_state) {
+  if (parameters.scheme == Scheme::mala) {
+    return propose_and_accept(out, acceptance, particles, critic, states, shape, parameters,
+                              support, first_state, last_state);
+  }
+  const Stream stream =
+      parameters.scheme == Scheme::langevin ? Stream::langevin : Stream::leimkuhler_matthews;
+  LangevinMover<T> mover(shape, parameters.step, support, stream);
+  follow_drift(out, particles, critic, states, shape, parameters, mover, first_state, last_state);
+}
+
+template void flow_states<float>(float*, float*, const float*, const KernelQ<float>&, const float*,
+                                 const CloudShape&, const FlowParameters<float>&,
+                                 const Support<float>&, std::int64_t, std::int64_t);
+template void flow_states<double>(double*, double*, const double*, const KernelQ<double>&,
+                                  const double*, const CloudShape&, const FlowParameters<double>&,
+                                  const Support<double>&, std::int64_t, std::int64_t);
 
 }  // namespace WPG_ISA
 }  // namespace wpg

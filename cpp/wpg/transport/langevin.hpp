@@ -31,6 +31,11 @@ struct LangevinParameters {
 
 /// out = one Langevin step of `particles` (S, N, D) along `drift` = grad_a Q (S, N, D).
 ///
+/// In a squashed box (box_tanh, box_probit) the step is taken in y, a = middle + half s(y):
+///     y' = y + step_size M [(da/dy) drift + temperature d/dy log(da/dy)] + noise
+/// and a' is kept off the walls so far that its y is finite; a particle on a wall counts as the
+/// number beside it. A preconditioner acts in y.
+///
 /// `out` may be `particles`. Cost: S N D normals and one pass over three arrays. The same bits on
 /// every instruction set and thread count. Throws std::invalid_argument before anything is written.
 /// A NaN or infinity in the drift makes that coordinate NaN and no other.

@@ -1,12 +1,18 @@
-// The Langevin step of one block of particles. Internal to the files that are compiled once per
-// instruction set; never compiled with contraction, so that the bits agree everywhere.
+// The Langevin step of one block of particles, with fresh noise or with the average of two draws
+// (Leimkuhler and Matthews). Internal to the files that are compiled once per instruction set;
+// never compiled with contraction, so that the bits agree everywhere.
+//
+// Where the box is squashed, a first pass writes y and grad_y Q_y = (da/dy) drift + temperature
+// d/dy log(da/dy), the preconditioner and the step act on these, and the new y becomes an action.
 #pragma once
 
 #include "wpg/base/normal_block.hpp"
+#include "wpg/base/squash_math.hpp"
 #include "wpg/base/support.hpp"
 #include "wpg/base/support_math.hpp"
 #include "wpg/transport/langevin.hpp"
 #include "wpg/transport/langevin_math.hpp"
+#include "wpg/transport/leimkuhler_matthews_math.hpp"
 
 namespace wpg {
 namespace WPG_ISA {
@@ -14,19 +20,29 @@ namespace WPG_ISA {
 template <class T>
 class LangevinBlock {
  public:
+  /// `stream` names the noise; leimkuhler_matthews averages the draws of a step and the next one.
   LangevinBlock(const BlockPlan<T>& plan, const LangevinParameters<T>& parameters,
-                const Support<T>& support)
+                const Support<T>& support, Stream stream)
       : normals_(plan),
+        stream_(stream),
         dimension_(plan.dimension()),
         parameters_(parameters),
         kind_(support.kind),
-        bounded_(kind_ == SupportKind::unbounded ? 0 : plan.particles() * plan.dimension()),
+        row_length_(plan.particles() * plan.dimension()),
+        bounded_(kind_ == SupportKind::unbounded ? 0 : row_length_),
+        squashed_(is_squashed(kind_) ? row_length_ : 0),
         low_(bounded_),
         high_(bounded_),
         period_(bounded_),
         inverse_period_(bounded_),
+        least_(squashed_),
+        most_(squashed_),
         noise_(plan.elements()),
-        drift_(preconditioned() ? plan.particles() * plan.dimension() : 0),
+        draw_(averaged() ? plan.elements() : 0),
+        carried_(averaged() ? plan.elements() : 0),
+        y_(squashed_),
+        y_drift_(squashed_),
+        drift_(preconditioned() ? row_length_ : 0),
         row_(preconditioned() ? plan.dimension() : 0) {
     for (std::int64_t e = 0; e < bounded_; e += dimension_) {
       for (std::int64_t d = 0; d < dimension_; ++d) {
@@ -34,34 +50,76 @@ class LangevinBlock {
         low_[e + d] = support.low[i];
         high_[e + d] = support.high[i];
         same_walls_ = same_walls_ && low_[e + d] == low_[0] && high_[e + d] == high_[0];
-        period_[e + d] = support.period[i];
-        inverse_period_[e + d] = support.inverse_period[i];
+        // A squashed box wants its width: half the period, exactly.
+        period_[e + d] = support.period[i] / (squashed_ > 0 ? T(2) : T(1));
+        inverse_period_[e + d] = support.inverse_period[i] * (squashed_ > 0 ? T(2) : T(1));
+        if (squashed_ == 0) continue;
+        least_[e + d] = support.least[i];
+        most_[e + d] = support.most[i];
       }
     }
   }
 
+  bool averaged() const { return stream_ == Stream::leimkuhler_matthews; }
+
   /// `out`, `particles`, `drift` point at the block's first element; `step` names the noise.
   void move(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step) {
-    normals_.draw({parameters_.seed, Stream::langevin, step}, block, noise_.get(),
-                  {particles, drift, out});
-    const std::int64_t count = block.particles * dimension_;
-    for (std::int64_t s = 0; s < block.states; ++s) {
-      const std::int64_t state = block.first_state + s;
-      const T step_size = parameters_.step_size[state];
-      const T noise_scale = langevin_noise_scale<T>(step_size, parameters_.temperature[state]);
-      const T* g = drift + s * count;
-      T* xi = noise_.get() + s * count;
-      if (preconditioned()) {
-        precondition(drift_.get(), xi, g, block.particles, state);
-        g = drift_.get();
-      }
-      const Rows rows{out + s * count, particles + s * count, g, xi, count, step_size, noise_scale};
-      same_walls_ ? advance<true>(rows) : advance<false>(rows);
+    if (averaged()) {
+      draw(block, step, carried_.get(), {particles, drift, out});
+      return move_on(out, particles, drift, block, step, carried_.get());
     }
+    draw(block, step, noise_.get(), {particles, drift, out});
+    advance_states(out, particles, drift, block);
+  }
+
+  /// The raw normal draws of a step.
+  void draw(const Block& block, std::uint64_t step, T* xi, const ComingMemory<T>& coming = {}) {
+    normals_.draw({parameters_.seed, stream_, step}, block, xi, coming);
+  }
+
+  /// The same for averaged noise: `carried` holds the draws of `step`, afterwards those of step
+  /// + 1.
+  void move_on(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step,
+               T* carried) {
+    draw(block, step + 1, draw_.get());
+    const std::int64_t count = block.states * block.particles * dimension_;
+    const T* const next = draw_.get();
+    T* const noise = noise_.get();
+    for (std::int64_t e = 0; e < count; ++e) {
+      noise[e] = averaged_noise<T>(carried[e], next[e]);
+      carried[e] = next[e];
+    }
+    advance_states(out, particles, drift, block);
   }
 
  private:
   using V = vector_of<T>;
+
+  /// The step of every state of the block, with the noise in `noise_`.
+  void advance_states(T* out, const T* particles, const T* drift, const Block& block) {
+    const std::int64_t count = block.particles * dimension_;
+    for (std::int64_t s = 0; s < block.states; ++s) {
+      const std::int64_t state = block.first_state + s;
+      const T step_size = parameters_.step_size[state],
+              temperature = parameters_.temperature[state];
+      const T noise_scale = langevin_noise_scale<T>(step_size, temperature);
+      const T* const a = particles + s * count;
+      const T* start = a;
+      const T* g = drift + s * count;
+      T* xi = noise_.get() + s * count;
+      if (squashed_ > 0) {
+        to_line(a, g, count, temperature);
+        start = y_.get();
+        g = y_drift_.get();
+      }
+      if (preconditioned()) {
+        precondition(drift_.get(), xi, g, block.particles, state);
+        g = drift_.get();
+      }
+      const Rows rows{out + s * count, a, start, g, xi, count, step_size, noise_scale};
+      same_walls_ ? advance<true>(rows) : advance<false>(rows);
+    }
+  }
 
   bool preconditioned() const {
     return parameters_.preconditioner.kind != Preconditioner<T>::Kind::none;
@@ -99,8 +157,10 @@ class LangevinBlock {
   struct Walls {
     const T* low;
     const T* high;
-    const T* period;
+    const T* period;  // the width, where the box is squashed
     const T* inverse_period;
+    const T* least;
+    const T* most;
 
     template <class L>
     static L at(const T* table, std::int64_t e) {
@@ -111,8 +171,14 @@ class LangevinBlock {
     }
   };
 
+  template <SupportKind kKind>
+  static constexpr bool kSquashed =
+      kKind == SupportKind::box_tanh || kKind == SupportKind::box_probit;
+
+  /// x is where the step ended; a squashed box also asks for where it began, a and its y: a step
+  /// that moved nothing leaves the action alone.
   template <SupportKind kKind, class L, bool kSame>
-  static L fold(L x, const Walls<kSame>& walls, std::int64_t e) {
+  static L fold(L x, L a, L start, const Walls<kSame>& walls, std::int64_t e) {
     using W = Walls<kSame>;
     if constexpr (kKind == SupportKind::box_reflect) {
       return reflect<L>(x, W::template at<L>(walls.low, e), W::template at<L>(walls.high, e),
@@ -124,15 +190,76 @@ class LangevinBlock {
     } else if constexpr (kKind == SupportKind::torus) {
       return wrap<L>(x, W::template at<L>(walls.period, e),
                      W::template at<L>(walls.inverse_period, e));
+    } else if constexpr (kSquashed<kKind>) {
+      const L width = W::template at<L>(walls.period, e);
+      const L least = W::template at<L>(walls.least, e), most = W::template at<L>(walls.most, e);
+      const L distance = kKind == SupportKind::box_tanh ? tanh_wall_distance<L>(x, width)
+                                                        : probit_wall_distance<L>(x, width);
+      const L moved = action_by_distance<L>(x, distance, W::template at<L>(walls.low, e),
+                                            W::template at<L>(walls.high, e), least, most);
+      return select(x == start, clamp<L>(a, least, most), moved);
     } else {
       return finite_or_nan<L>(x);
     }
   }
 
-  /// One state's particles, `count` numbers.
+  /// One coordinate's action on the line; a wall counts as the number beside it.
+  template <SupportKind kKind, class L, bool kSame>
+  static LinePoint<L> line_point(L a, const Walls<kSame>& walls, std::int64_t e) {
+    using W = Walls<kSame>;
+    const L inside = clamp<L>(finite_or_nan<L>(a), W::template at<L>(walls.least, e),
+                              W::template at<L>(walls.most, e));
+    const L below = inside - W::template at<L>(walls.low, e);
+    const L above = W::template at<L>(walls.high, e) - inside;
+    const L inverse_width = W::template at<L>(walls.inverse_period, e);
+    LinePoint<L> point;
+    if constexpr (kKind == SupportKind::box_tanh) {
+      point = tanh_point<L>(below, above, inverse_width);
+    } else {
+      point = probit_point<L>(below, above, W::template at<L>(walls.period, e), inverse_width);
+    }
+    const L nothing = a - a;  // the logarithm makes a number of NaN
+    point.y = select(nothing == nothing, point.y, nothing);
+    return point;
+  }
+
+  /// y and its drift, for one state's particles.
+  template <SupportKind kKind, bool kSame>
+  void to_line_in(const T* a, const T* g, std::int64_t count, T temperature) {
+    const Walls<kSame> walls = walls_of<kSame>();
+    T* const y = y_.get();
+    T* const drift = y_drift_.get();
+    const V tau = all_lanes<V>(temperature);
+    std::int64_t e = 0;
+    for (; e + kLanes<T> <= count; e += kLanes<T>) {
+      const LinePoint<V> point = line_point<kKind, V>(load<V>(a + e), walls, e);
+      store(y + e, point.y);
+      store(drift + e, line_drift<V>(load<V>(g + e), point, tau));
+    }
+    for (; e < count; ++e) {
+      const LinePoint<T> point = line_point<kKind, T>(a[e], walls, e);
+      y[e] = point.y;
+      drift[e] = line_drift<T>(g[e], point, temperature);
+    }
+  }
+
+  void to_line(const T* a, const T* g, std::int64_t count, T temperature) {
+    constexpr SupportKind kTanh = SupportKind::box_tanh, kProbit = SupportKind::box_probit;
+    if (kind_ == kTanh) {
+      same_walls_ ? to_line_in<kTanh, true>(a, g, count, temperature)
+                  : to_line_in<kTanh, false>(a, g, count, temperature);
+    } else {
+      same_walls_ ? to_line_in<kProbit, true>(a, g, count, temperature)
+                  : to_line_in<kProbit, false>(a, g, count, temperature);
+    }
+  }
+
+  /// One state's particles, `count` numbers; the step begins at `start`, which is `a` but on a
+  /// line.
   struct Rows {
     T* out;
     const T* a;
+    const T* start;
     const T* g;
     const T* xi;
     std::int64_t count;
@@ -142,31 +269,45 @@ class LangevinBlock {
   template <SupportKind kKind, class L, bool kSame>
   static void move_lanes(const Walls<kSame>& walls, const Rows& r, std::int64_t e) {
     const L eta = all_lanes<L>(r.step_size), sigma = all_lanes<L>(r.noise_scale);
-    L a, g, xi;
+    L a, start, g, xi;
     load_lanes(a, r.a + e);
+    load_lanes(start, r.start + e);
     load_lanes(g, r.g + e);
     load_lanes(xi, r.xi + e);
-    store_lanes(r.out + e, fold<kKind, L>(langevin_move<L>(a, g, xi, eta, sigma), walls, e));
+    const L x = langevin_move<L>(start, g, xi, eta, sigma);
+    store_lanes(r.out + e, fold<kKind, L>(x, a, start, walls, e));
   }
 
   template <SupportKind kKind, bool kSame>
   static void advance_in(const Walls<kSame> walls, const Rows r) {
     std::int64_t e = 0;
-    for (; e + 4 * kLanes<T> <= r.count; e += 4 * kLanes<T>) {
-      move_lanes<kKind, SideBySide<SideBySide<V>>>(walls, r, e);
+    if constexpr (!kSquashed<kKind>) {  // whose step is long enough as it is
+      for (; e + 4 * kLanes<T> <= r.count; e += 4 * kLanes<T>) {
+        move_lanes<kKind, SideBySide<SideBySide<V>>>(walls, r, e);
+      }
     }
     for (; e + kLanes<T> <= r.count; e += kLanes<T>) move_lanes<kKind, V>(walls, r, e);
     for (; e < r.count; ++e) move_lanes<kKind, T>(walls, r, e);
   }
 
   template <bool kSame>
+  Walls<kSame> walls_of() {
+    return {low_.get(),   high_.get(), period_.get(), inverse_period_.get(),
+            least_.get(), most_.get()};
+  }
+
+  template <bool kSame>
   void advance(const Rows& rows) {
-    const Walls<kSame> walls{low_.get(), high_.get(), period_.get(), inverse_period_.get()};
+    const Walls<kSame> walls = walls_of<kSame>();
     switch (kind_) {
       case SupportKind::box_reflect:
         return advance_in<SupportKind::box_reflect>(walls, rows);
       case SupportKind::box_clip:
         return advance_in<SupportKind::box_clip>(walls, rows);
+      case SupportKind::box_tanh:
+        return advance_in<SupportKind::box_tanh>(walls, rows);
+      case SupportKind::box_probit:
+        return advance_in<SupportKind::box_probit>(walls, rows);
       case SupportKind::torus:
         return advance_in<SupportKind::torus>(walls, rows);
       default:
@@ -175,14 +316,15 @@ class LangevinBlock {
   }
 
   NormalBlock<T> normals_;
+  Stream stream_;
   std::int64_t dimension_;
   LangevinParameters<T> parameters_;
   SupportKind kind_;
-  std::int64_t bounded_;
+  std::int64_t row_length_, bounded_, squashed_;
   // The support's constants, repeated along a row of particles so that vectors can load them.
-  Scratch<T> low_, high_, period_, inverse_period_;
+  Scratch<T> low_, high_, period_, inverse_period_, least_, most_;
   bool same_walls_ = true;  // for every coordinate
-  Scratch<T> noise_, drift_, row_;
+  Scratch<T> noise_, draw_, carried_, y_, y_drift_, drift_, row_;
 };
 
 }  // namespace WPG_ISA

@@ -8,8 +8,9 @@ namespace WPG_ISA {
 template <class T>
 void langevin_blocks(T* out, const T* particles, const T* drift, const CloudShape& shape,
                      const LangevinParameters<T>& parameters, const Support<T>& support,
-                     const BlockPlan<T>& plan, std::int64_t first_block, std::int64_t last) {
-  LangevinBlock<T> mover(plan, parameters, support);
+                     Stream stream, const BlockPlan<T>& plan, std::int64_t first_block,
+                     std::int64_t last) {
+  LangevinBlock<T> mover(plan, parameters, support, stream);
   for (std::int64_t i = first_block; i < last; ++i) {
     const Block block = plan.block(i);
     const std::int64_t offset =
@@ -20,10 +21,10 @@ void langevin_blocks(T* out, const T* particles, const T* drift, const CloudShap
 
 template void langevin_blocks<float>(float*, const float*, const float*, const CloudShape&,
                                      const LangevinParameters<float>&, const Support<float>&,
-                                     const BlockPlan<float>&, std::int64_t, std::int64_t);
+                                     Stream, const BlockPlan<float>&, std::int64_t, std::int64_t);
 template void langevin_blocks<double>(double*, const double*, const double*, const CloudShape&,
                                       const LangevinParameters<double>&, const Support<double>&,
-                                      const BlockPlan<double>&, std::int64_t, std::int64_t);
+                                      Stream, const BlockPlan<double>&, std::int64_t, std::int64_t);
 
 }  // namespace WPG_ISA
 }  // namespace wpg

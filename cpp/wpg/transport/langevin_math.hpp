@@ -6,6 +6,7 @@
 #pragma once
 
 #include "wpg/base/lanes.hpp"
+#include "wpg/base/squash_math.hpp"
 
 namespace wpg {
 
@@ -19,6 +20,12 @@ WPG_FORMULA V langevin_noise_scale(V step_size, V temperature) {
 template <class V>
 WPG_FORMULA V langevin_move(V a, V drift, V xi, V step_size, V noise_scale) {
   return (a + step_size * drift) + noise_scale * xi;
+}
+
+/// grad_y of Q(a(y)) + temperature log(da/dy): the drift of the same law seen on the line.
+template <class V>
+WPG_FORMULA V line_drift(V drift, const LinePoint<V>& point, V temperature) {
+  return point.slope * drift + temperature * point.log_slope_gradient;
 }
 
 }  // namespace wpg

@@ -67,7 +67,8 @@ def entropy(
     means, std : (S, N, D) [action] and number or (S,) [action]; used by "mixture" alone
     estimator : "average", "self" or "leave-one-out"; used by "mixture" alone
     neighbours : k, 1 <= k < N; used by "knn" alone
-    support : `wpg.supports.Box`, `Torus`, or None for R^D
+    support : `wpg.supports.Box`, `Torus`, or None for R^D; with boundary "tanh" or "probit" the std
+        of "mixture" is that of the unbounded variable, the entropy that of the actions
 
     Returns
     -------

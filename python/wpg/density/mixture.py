@@ -32,12 +32,19 @@ def mixture_log_density(
     std^2 = 2 step_size temperature it is the exact density of "pick a particle, take one Langevin
     step".
 
+    In a box with boundary "tanh" or "probit" the Gaussians are those of the unbounded variable y:
+    points and means are given as actions, std is that of y, and the answer is the log-density of
+    the actions, log q_Y(y(x)) - log |dx/dy|. The means of a step there hold its Jacobian term:
+    `wpg.squash.log_slope_gradient` says how.
+
     Parameters
     ----------
     points : (S, K, D) [action], float32 or float64, C-contiguous; in a box, inside it; on a torus
         any representative
-    means : (S, N, D) [action], the same dtype; means outside the support are folded or wrapped
-    std : number or (S,) [action], positive; any size relative to the support
+    means : (S, N, D) [action], the same dtype; means outside the support are folded or wrapped,
+        but in a squashed box refused
+    std : number or (S,) [action; no unit in a squashed box], positive; any size relative to the
+        support
     support : `wpg.supports.Box`, `Torus`, or None for R^D
     exclude_self : leave mean i out at point i and divide by N - 1; needs K = N >= 2
     out : (S, K), None to allocate
@@ -54,6 +61,8 @@ def mixture_log_density(
     largest magnitude among points, means and walls, and u the unit roundoff, a log-density l is off
     by at most
         u (N + 10 (D + 1) + (D + 14) X + 4 sqrt(2 D X) R / std + 4 |l| + 4 D (1 + |log std|)).
+    In a squashed box r_j and R are those of y, whose errors of 10 u (1 + |y|) add
+    20 u (1 + R) sqrt(2 D X) / std + 40 u D (1 + R^2).
     A point far from all means gets its finite log-density too; where |r_j / std|^2 overflows for
     all j, -inf. No bit depends on the number of threads.
     Errors: ValueError or TypeError that names the argument, for a box with boundary "clip" too,

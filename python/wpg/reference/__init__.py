@@ -5,12 +5,13 @@ the compiled routines with them. Letters: S states, N particles per state, D act
 O observation dimension, M centres.
 
     wpg.reference.noise       Philox4x32-10 and the normal draw of a name
-    wpg.reference.transport   supports and the Langevin step
+    wpg.reference.transport   supports and the Langevin steps
+    wpg.reference.mala        Metropolis-adjusted Langevin
     wpg.reference.critics     KernelQ
     wpg.reference.density     log-densities of mixtures and entropies
     wpg.reference.flow        several steps in a row
 """
 
-from wpg.reference import critics, density, flow, noise, transport
+from wpg.reference import critics, density, flow, mala, noise, transport
 
-__all__ = ["critics", "density", "flow", "noise", "transport"]
+__all__ = ["critics", "density", "flow", "mala", "noise", "transport"]

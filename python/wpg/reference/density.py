@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wpg.reference.transport import Support, fold
+from wpg.reference.transport import SQUASHED, Support, fold, interior, line_point, walls
 
 __all__ = [
     "gaussian_entropy",
     "images",
+    "kde_log_density",
+    "kde_score",
+    "kernel_stein_discrepancy",
     "knn_entropy",
     "median_bandwidth",
     "mixture_entropy",
@@ -57,6 +60,8 @@ def mixture_log_density(
 
         q(x) = (1/N) sum_j prod_d sum_images N(image(x_d); means_jd, std^2)
 
+    In a squashed box that of y, divided by |dx/dy|.
+
     Parameters
     ----------
     points : (S, K, D) [action]
@@ -73,6 +78,11 @@ def mixture_log_density(
     """
     S, K, D = points.shape
     N = means.shape[1]
+    if support is not None and support[0] in SQUASHED:
+        y, log_slopes = on_the_line(points, support)
+        centres, _ = on_the_line(means, support)
+        plain = mixture_log_density(y, centres, std, exclude_self=exclude_self)
+        return plain - log_slopes
     kind = None if support is None else support[0]
     low = np.broadcast_to(np.asarray(0.0 if support is None else support[1], np.float64), (D,))
     high = np.broadcast_to(np.asarray(1.0 if support is None else support[2], np.float64), (D,))
@@ -96,6 +106,20 @@ def mixture_log_density(
                 terms.append(term)
             density[s, k] = log_sum(terms) - math.log(len(terms))
     return density
+
+
+def on_the_line(
+    cloud: NDArray[Any], support: Support
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """y (S, K, D) of actions in a squashed box, and log|da/dy| (S, K)."""
+    S, K, D = cloud.shape
+    kind, low, high = walls(support, D)
+    y, log_slopes = np.empty((S, K, D)), np.zeros((S, K))
+    for s, k, d in np.ndindex(S, K, D):
+        a = interior(float(cloud[s, k, d]), float(low[d]), float(high[d]), cloud.dtype)
+        y[s, k, d], slope, _ = line_point(a, kind, float(low[d]), float(high[d]))
+        log_slopes[s, k] += math.log(slope)
+    return y, log_slopes
 
 
 def median_bandwidth(particles: NDArray[Any]) -> NDArray[np.float64]:
@@ -190,3 +214,70 @@ def gaussian_entropy(particles: NDArray[Any]) -> NDArray[np.float64]:
             value -= 0.5 * (digamma((N - i) / 2) - math.log((N - 1) / 2))
         values[s] = value
     return values
+
+
+def kde_log_density(
+    particles: NDArray[Any], points: NDArray[Any], *, bandwidth: ArrayLike
+) -> NDArray[np.float64]:
+    """log (1/N) sum_j N(x; a_j, bandwidth^2 I) at points (S, K, D); (S, K), in float64.
+
+    Source: Silverman 1986, section 4.2.
+    """
+    return mixture_log_density(points, particles, bandwidth)
+
+
+def kde_score(particles: NDArray[Any], *, bandwidth: ArrayLike) -> NDArray[np.float64]:
+    """Score of the Gaussian kernel estimate at its own particles (S, N, D), in float64.
+
+        sum_j grad_i k_ij / sum_j k_ij,   k_ij = exp(-|a_i - a_j|^2 / (2 bandwidth^2))
+
+    Source: mean shift, Fukunaga and Hostetler 1975.
+    """
+    S, N, _ = particles.shape
+    length = np.broadcast_to(np.asarray(bandwidth, dtype=np.float64), (S,))
+    score = np.zeros(particles.shape)
+    for s in range(S):
+        cloud = particles[s].astype(np.float64)
+        for i in range(N):
+            total = 0.0
+            for j in range(N):
+                away = cloud[i] - cloud[j]
+                kernel = np.exp(-0.5 * np.sum((away / length[s]) ** 2))
+                score[s, i] -= kernel * away / length[s] ** 2
+                total += kernel
+            score[s, i] /= total
+    return score
+
+
+def kernel_stein_discrepancy(
+    particles: NDArray[Any], drift: NDArray[Any], *, temperature: ArrayLike, bandwidth: ArrayLike
+) -> NDArray[np.float64]:
+    """Kernel Stein discrepancy (S,) against exp(Q / temperature), V-statistic, in float64.
+
+        KSD^2 = (1/N^2) sum_ij [ s_i.s_j k + s_i.grad_j k + s_j.grad_i k + tr grad_i grad_j k ]
+
+    with s = drift / temperature and k = exp(-|a_i - a_j|^2 / (2 bandwidth^2)).
+
+    Source: Liu, Lee and Jordan 2016.
+    """
+    S, N, D = particles.shape
+    tau = np.broadcast_to(np.asarray(temperature, dtype=np.float64), (S,))
+    length = np.broadcast_to(np.asarray(bandwidth, dtype=np.float64), (S,))
+    discrepancy = np.zeros(S)
+    for s in range(S):
+        cloud, score = particles[s].astype(np.float64), drift[s].astype(np.float64) / tau[s]
+        terms = []
+        for i in range(N):
+            for j in range(N):
+                away = (cloud[i] - cloud[j]) / length[s]
+                kernel = math.exp(-0.5 * float(away @ away))
+                slope_i = -kernel * away / length[s]
+                trace = kernel * (D - float(away @ away)) / length[s] ** 2
+                terms.append(
+                    kernel * float(score[i] @ score[j])
+                    - float(score[i] @ slope_i)
+                    + float(score[j] @ slope_i)
+                    + trace
+                )
+        discrepancy[s] = math.sqrt(max(0.0, math.fsum(terms))) / N
+    return discrepancy

@@ -1,4 +1,4 @@
-"""Several Langevin steps in a row."""
+"""Several steps in a row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wpg.reference.transport import Support, langevin
+from wpg.reference.transport import Support, langevin, leimkuhler_matthews
 
 __all__ = ["flow"]
 
@@ -22,10 +22,13 @@ def flow(
     step_size: ArrayLike,
     temperature: ArrayLike,
     support: Support = None,
+    scheme: str = "langevin",
 ) -> NDArray[np.float64]:
-    """`steps` Langevin steps, with a new drift before each.
+    """`steps` steps, with a new drift before each.
 
         for move in 0 .. steps-1:   a <- langevin(a, drift(a), noise(move))
+
+    or leimkuhler_matthews(a, drift(a), noise(move), noise(move + 1)).
 
     Parameters
     ----------
@@ -34,6 +37,7 @@ def flow(
     noise : move -> (S, N, D), the draws of that step
     steps : int >= 0
     step_size, temperature, support : as in `wpg.reference.transport.langevin`
+    scheme : "langevin" or "leimkuhler-matthews"; for "mala" see `wpg.reference.mala`
 
     Returns
     -------
@@ -43,12 +47,13 @@ def flow(
     """
     cloud = particles.astype(np.float64)
     for move in range(steps):
-        cloud = langevin(
-            cloud,
-            drift(cloud),
-            noise(move),
-            step_size=step_size,
-            temperature=temperature,
-            support=support,
-        )
+        rule: dict[str, Any] = {
+            "step_size": step_size,
+            "temperature": temperature,
+            "support": support,
+        }
+        if scheme == "leimkuhler-matthews":
+            cloud = leimkuhler_matthews(cloud, drift(cloud), noise(move), noise(move + 1), **rule)
+        else:
+            cloud = langevin(cloud, drift(cloud), noise(move), **rule)
     return cloud

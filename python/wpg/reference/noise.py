@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["normal", "philox4x32", "standard_normal", "two_words", "uniform_of_word"]
+__all__ = [
+    "exponential",
+    "normal",
+    "philox4x32",
+    "standard_normal",
+    "two_words",
+    "uniform_of_word",
+]
 
 WORD = 0xFFFFFFFF
 
@@ -145,6 +152,26 @@ def normal(
     if circle_word >> (bits - 2) & 1:
         sine, cosine = cosine, sine
     return float(radius * (cosine if place % 2 == 0 else sine))
+
+
+def exponential(
+    *, seed: int, stream: int, step: int, state: int, particle: int, dtype: DTypeLike = np.float32
+) -> float:
+    """The standard exponential draw of a particle, -log u: u from the particle's word alone.
+
+    float32: word `particle % 4` of the counter of coordinate 0; float64: the 64-bit word
+    `particle % 2`.
+
+    Source: inversion; cpp/wpg/base/normal_block.hpp.
+    """
+    single = np.dtype(dtype) == np.float32
+    sharing = 4 if single else 2
+    counter = (particle // sharing, state, step & WORD, (stream << 24) | ((step >> 32) << 16))
+    words = philox4x32(counter, (seed & WORD, seed >> 32))
+    place = particle % sharing
+    if single:
+        return -float(np.log(uniform_of_word(words[place], 32)))
+    return -float(np.log(uniform_of_word(words[2 * place] | (words[2 * place + 1] << 32), 64)))
 
 
 def standard_normal(

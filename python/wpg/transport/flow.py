@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import Support, support_arrays
+from wpg.supports import Box, Support, cloud_array, support_arrays
+from wpg.transport.critic import MOST_STEPS, Critic, compiled_critic, require_steps
 from wpg.transport.langevin import langevin
+from wpg.transport.leimkuhler_matthews import leimkuhler_matthews
+from wpg.transport.mala import mala
 
 __all__ = ["Critic", "flow"]
 
-SCHEMES = ("langevin",)
-MOST_STEPS = 2**40  # the noise counter holds as many
-
-
-class Critic(Protocol):
-    """What `flow` asks of a soft Q-function: states (S, O) and particles (S, N, D)."""
-
-    def value_and_action_gradient(
-        self, states: NDArray[Any], particles: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Values (S, N) and gradients (S, N, D)."""
-        ...
+COMPILED = ("langevin", "leimkuhler-matthews", "mala")
+KERNEL_BETWEEN_PARTICLES = ("svgd", "blob")
+SCHEMES = COMPILED + KERNEL_BETWEEN_PARTICLES
 
 
 def flow(
@@ -42,9 +37,15 @@ def flow(
     bandwidth: float | NDArray[Any] | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Move particles `steps` times along the action gradient of a critic, with Langevin noise.
+    """Move particles `steps` times along the action gradient of a critic.
 
-        for l in 0 .. steps-1:   a <- langevin(a, grad_a Q(s, a), ..., step = step + l)
+        for l in 0 .. steps-1:   a <- move(a, grad_a Q(s, a), ..., step = step + l)
+
+        "langevin"               move = langevin                 noise; KL to Gibbs O(step_size^2)
+        "leimkuhler-matthews"    move = leimkuhler_matthews      averaged noise; O(step_size^4)
+        "mala"                   move = mala                     noise and acceptance; no bias
+        "svgd"                   a <- fold(a + step_size * svgd_velocity(a, drift))     no noise
+        "blob"                   a <- fold(a + step_size * blob_velocity(a, drift))     no noise
 
     Parameters
     ----------
@@ -54,78 +55,106 @@ def flow(
         runs in Python with the same result to rounding of the critic
     states : (S, O), the dtype of the particles
     steps : int >= 0
-    step_size, temperature, seed, step, support, out : as in `langevin`
-    scheme : "langevin"
-    bandwidth : for schemes with a kernel between particles; "langevin" has none and wants None
+    step_size, temperature, seed, step, support, out : as in `langevin`; "leimkuhler-matthews" wants
+        step + steps < 2^40; "mala" wants a positive temperature and N >= 1, and drops the fraction
+        of accepted proposals, which `mala` returns; "svgd" and "blob" do not look at the noise
+    scheme : one of the above
+    bandwidth : number or (S,) [action], the length of the kernel between the particles of "svgd"
+        and "blob"; None is their own rule, and what the others want
 
     Returns
     -------
     (S, N, D) moved particles, `out` if it was given.
 
-    Cost with KernelQ: S M O + steps * S N M' D, M' the centres that matter for a state; nothing of
-    size N M is stored, a thread keeps M (D + 2) + 2 N D numbers.
-    Accuracy: equals `steps` calls of `action_gradient` and `langevin` to the bit.
-    Errors: ValueError or TypeError that names the argument; nothing is written then.
+    Cost with KernelQ: S M O + steps * S N M' D, M' the centres that matter for a state ("mala":
+    steps + 1 times); nothing of size N M is stored, a thread keeps M (D + 5) + 5 N D numbers.
+    "svgd" and "blob" add steps * S N^2 D.
+    Accuracy: equals `steps` calls of `value_and_action_gradient` and of the move to the bit; flows
+    that follow each other in `step` equal one flow to the bit.
+    Errors: ValueError or TypeError that names the argument; nothing is written then. Boundary
+    "clip" is refused at a positive temperature and by "mala", "svgd" and "blob"; "tanh" and
+    "probit" are refused by "svgd" and "blob", whose kernel is one of actions.
 
-    Source: arXiv 2605.26078: several particle steps for one evaluation of Q.
+    Source: arXiv 2605.26078: several particle steps for one evaluation of Q. Schemes: Leimkuhler
+    and Matthews 2013; Roberts and Tweedie 1996; Liu and Wang 2016; Carrillo, Craig and Patacchini
+    2019.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"scheme is {scheme!r}; it must be one of {', '.join(map(repr, SCHEMES))}")
-    if bandwidth is not None:
+    if scheme in KERNEL_BETWEEN_PARTICLES:
+        _require_reflecting(support, scheme)
+    elif bandwidth is not None:
         raise ValueError(
             "bandwidth belongs to schemes with a kernel between particles; "
-            "scheme 'langevin' has none, leave it None"
+            f"scheme {scheme!r} has none, leave it None"
         )
-    whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
-    if not whole or not 0 <= steps <= MOST_STEPS:
-        raise ValueError(f"steps is {steps!r}; it must be an int from 0 to 2^40")
-    compiled = getattr(critic, "compiled", None)
-    if compiled is not None:
-        if not isinstance(particles, np.ndarray) or particles.ndim != 3:
-            raise ValueError("particles must be a NumPy array of shape (S, N, D)")
-        if particles.dtype != critic.dtype:  # type: ignore[attr-defined]
-            raise TypeError(
-                f"particles has dtype {particles.dtype}; the critic has "
-                f"{critic.dtype}, and nothing is converted"  # type: ignore[attr-defined]
-            )
-        return _core.langevin_flow(
+    require_steps(steps, step)
+    compiled = compiled_critic(critic, particles)
+    rule: dict[str, Any] = {
+        "step_size": step_size,
+        "temperature": temperature,
+        "seed": seed,
+        "support": support,
+    }
+    if compiled is not None and scheme in COMPILED:
+        moved, _ = _core.flow(
             particles=particles,
             critic=compiled,
             states=states,
+            scheme=scheme,
             steps=int(steps),
-            step_size=step_size,
-            temperature=temperature,
-            seed=seed,
             step=step,
-            support=support_arrays(support, particles),
             out=out,
+            **rule | {"support": support_arrays(support, particles)},
         )
+        return moved
+    if scheme == "mala":
+        return mala(particles, critic, states, steps=steps, step=step, out=out, **rule)[0]
+    cloud = cloud_array(particles, "particles")
+    move = _move(scheme, rule, bandwidth)
     if steps == 0:
-        # No step to look at the arguments: a step that moves nothing does.
-        still = np.zeros_like(particles)
-        langevin(
-            particles,
-            still,
-            step_size=step_size,
-            temperature=temperature,
-            seed=seed,
-            step=step,
-            support=support,
+        # No step to look at the arguments: a step that is not kept does.
+        still = np.zeros_like(cloud)
+        move(cloud, still, step, None)
+        return langevin(cloud, still, step_size=0.0, temperature=0.0, seed=0, out=out)
+    if scheme == "leimkuhler-matthews" and step + steps >= MOST_STEPS:
+        raise ValueError(
+            f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1, and the average of "
+            "two draws looks one step ahead"
         )
-        return langevin(particles, still, step_size=0.0, temperature=0.0, seed=0, out=out)
-    if not 0 <= step <= MOST_STEPS - steps:
-        raise ValueError(f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1")
-    cloud = particles
     for l in range(steps):
         _, drift = critic.value_and_action_gradient(states, cloud)
-        cloud = langevin(
-            cloud,
-            np.ascontiguousarray(drift),
-            step_size=step_size,
-            temperature=temperature,
-            seed=seed,
-            step=step + l,
-            support=support,
-            out=out if l == steps - 1 else None,
-        )
+        to = out if l == steps - 1 else None
+        cloud = move(cloud, np.ascontiguousarray(drift), step + l, to)
     return cloud
+
+
+_Move = Callable[[NDArray[Any], NDArray[Any], int, NDArray[Any] | None], NDArray[Any]]
+
+
+def _move(scheme: str, rule: dict[str, Any], bandwidth: float | NDArray[Any] | None) -> _Move:
+    """One step of a scheme: cloud, drift, step, out."""
+    if scheme in ("langevin", "leimkuhler-matthews"):
+        noisy = langevin if scheme == "langevin" else leimkuhler_matthews
+        return lambda cloud, drift, step, out: noisy(cloud, drift, step=step, out=out, **rule)
+    if scheme == "svgd":
+        from wpg.transport.svgd import svgd_velocity as velocity
+    else:
+        from wpg.transport.blob import blob_velocity as velocity
+    plain = rule | {"temperature": 0.0}
+
+    def along_velocity(
+        cloud: NDArray[Any], drift: NDArray[Any], step: int, out: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        pushed = velocity(cloud, drift, temperature=rule["temperature"], bandwidth=bandwidth)
+        return langevin(cloud, pushed, step=step, out=out, **plain)
+
+    return along_velocity
+
+
+def _require_reflecting(support: Support, scheme: str) -> None:
+    if isinstance(support, Box) and support.boundary != "reflect":
+        raise ValueError(
+            f"support has boundary {support.boundary!r}; scheme {scheme!r} carries an entropy of "
+            "actions and moves them in action units, use boundary 'reflect'"
+        )

@@ -42,7 +42,8 @@ def langevin(
     support : `wpg.supports.Box`, `Torus`, or None for R^D
     preconditioner : None, or a positive definite M that does not depend on the action: its diagonal
         (D,), or (D, D), or one for each state (S, D, D). Drift and noise become M drift and
-        M^(1/2) xi.
+        M^(1/2) xi; in a box with boundary "tanh" or "probit" both are those of y (see
+        `wpg.supports.Box`).
     out : (S, N, D), None to allocate; `out=particles` moves in place
 
     Returns
@@ -52,8 +53,9 @@ def langevin(
     Cost: S N D normals and one pass over three arrays; with a full preconditioner S N D^2.
     Accuracy: for fixed smooth Q on R^D or a torus linear statistics are off by
     step_size * Cov(u, phi), u = |grad Q|^2/(4 temperature) + lap Q/2; for Q = -m a^2/2 the
-    variance is temperature/(m (1 - step_size m/2)). The same bits on every instruction set and
-    thread count.
+    variance is temperature/(m (1 - step_size m/2)). In a box with boundary "reflect" the walls add
+    an error of the order of the step, with "tanh" and "probit" they do not. The same bits on every
+    instruction set and thread count.
     Errors: ValueError or TypeError that names the argument; nothing is written then. NaN or
     infinity in the drift makes that coordinate NaN.
 

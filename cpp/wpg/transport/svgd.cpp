@@ -1,0 +1,51 @@
+#include "wpg/transport/svgd.hpp"
+
+#include <vector>
+
+#include "wpg/base/checks.hpp"
+#include "wpg/base/parallel.hpp"
+#include "wpg/transport/svgd_cpu.hpp"
+
+namespace wpg {
+namespace {
+
+template <class T>
+void run(T* velocity, const T* particles, const T* drift, const CloudShape& shape,
+         const PerState<T>& temperature, const PerState<T>& bandwidth, std::int64_t first,
+         std::int64_t last) {
+  WPG_CALL(svgd_items<T>(velocity, particles, drift, shape, temperature, bandwidth, first, last))
+}
+
+}  // namespace
+
+template <class T>
+void svgd_velocity(T* velocity, const T* particles, const T* drift, const CloudShape& shape,
+                   const PerState<T>& temperature, const PerState<T>& bandwidth) {
+  require_shape(shape);
+  require_non_negative(temperature, shape.states, "temperature");
+  require_bandwidth(bandwidth, shape.states);
+  if (shape.size() == 0) return;
+  const auto count = static_cast<std::size_t>(shape.size());
+  require_same_or_disjoint(velocity, count * sizeof(T), particles, count * sizeof(T), "particles");
+  require_same_or_disjoint(velocity, count * sizeof(T), drift, count * sizeof(T), "drift");
+  const PairPlan plan(shape);
+  // A state that is split is read again after its first rows have been written.
+  std::vector<T> kept;
+  if (plan.splits() && velocity == particles) {
+    kept.assign(particles, particles + count);
+    particles = kept.data();
+  } else if (plan.splits() && velocity == drift) {
+    kept.assign(drift, drift + count);
+    drift = kept.data();
+  }
+  parallel_for(plan.count(), plan.work(), [&](std::int64_t first, std::int64_t last) {
+    run(velocity, particles, drift, shape, temperature, bandwidth, first, last);
+  });
+}
+
+template void svgd_velocity<float>(float*, const float*, const float*, const CloudShape&,
+                                   const PerState<float>&, const PerState<float>&);
+template void svgd_velocity<double>(double*, const double*, const double*, const CloudShape&,
+                                    const PerState<double>&, const PerState<double>&);
+
+}  // namespace wpg

@@ -1,0 +1,48 @@
+"""What steps that ask a critic want of it, and the checks that they share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MOST_STEPS", "Critic", "compiled_critic", "require_steps"]
+
+MOST_STEPS = 2**40  # the noise counter holds as many
+
+
+class Critic(Protocol):
+    """What `flow` and `mala` ask of a soft Q-function: states (S, O) and particles (S, N, D)."""
+
+    def value_and_action_gradient(
+        self, states: NDArray[Any], particles: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Values (S, N) and gradients (S, N, D)."""
+        ...
+
+
+def require_steps(steps: int, step: int) -> None:
+    """Is `steps` a count, and is there noise for it from `step` on?"""
+    whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
+    if not whole or not 0 <= steps <= MOST_STEPS:
+        raise ValueError(f"steps is {steps!r}; it must be an int from 0 to 2^40")
+    if not isinstance(step, (int, np.integer)):
+        raise TypeError(f"step is {step!r}; it must be an int")
+    if not 0 <= step <= MOST_STEPS - steps:
+        raise ValueError(f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1")
+
+
+def compiled_critic(critic: Critic, particles: NDArray[Any]) -> Any | None:
+    """The critic's compiled part, if it has one and the particles are of its dtype."""
+    compiled = getattr(critic, "compiled", None)
+    if compiled is None:
+        return None
+    if not isinstance(particles, np.ndarray) or particles.ndim != 3:
+        raise ValueError("particles must be a NumPy array of shape (S, N, D)")
+    if particles.dtype != critic.dtype:  # type: ignore[attr-defined]
+        raise TypeError(
+            f"particles has dtype {particles.dtype}; the critic has "
+            f"{critic.dtype}, and nothing is converted"  # type: ignore[attr-defined]
+        )
+    return compiled
