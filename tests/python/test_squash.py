@@ -312,8 +312,8 @@ def test_langevin_keeps_the_law_of_the_exact_operator(kind, dtype):
 @pytest.mark.statistics
 @pytest.mark.parametrize("kind", SQUASHES)
 def test_leimkuhler_matthews_is_nearer_to_the_gibbs_law_than_langevin(kind):
-    """E a^2 after 20 steps from Gibbs draws, which leaves less than 3 % of a bias to come: the Langevin
-    step is off by what its operator says, the averaged one by too little to be seen."""
+    """E a^2 after 20 steps from Gibbs draws, which leaves less than 3 % of a bias to come: the
+    Langevin step is off by what its operator says, the averaged one by too little to be seen."""
     low, high, tau, n, steps = -1.0, 1.0, 0.5, 200_000, 20
     eta = 0.25
     chain = squashed_chain(
