@@ -1,4 +1,6 @@
-"""The fused flow is the composition of its steps, to the bit, whatever the critic is."""
+"""The fused flow is the composition of its steps, to the bit, whatever scheme and critic are.
+
+What is particular to "mala" is in test_mala.py."""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from wpg.critics import KernelQ
 from wpg.noise import standard_normal
 from wpg.reference.critics import kernel_q
 from wpg.reference.flow import flow as reference_flow
-from wpg.supports import Box
+from wpg.supports import Box, Torus
 from wpg.threads import available_simd_isas
-from wpg.transport import flow, langevin
+from wpg.transport import flow, langevin, leimkuhler_matthews, mala
 
 DTYPES = [np.float32, np.float64]
 SHAPES = [
@@ -59,49 +61,55 @@ def problem(shape, dtype, seed=0, M=37):
     return critic, states, particles, arguments
 
 
+STEPS = {"langevin": langevin, "leimkuhler-matthews": leimkuhler_matthews}
+
+
 @pytest.mark.twin
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scheme", STEPS)
 @pytest.mark.parametrize("name", SUPPORTS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_is_the_composition_of_its_steps(shape, name, dtype):
+def test_it_is_the_composition_of_its_steps(shape, name, scheme, dtype):
     critic, states, particles, arguments = problem(shape, dtype)
     if name == "clip":
         arguments["temperature"][:] = 0
     arguments["support"] = SUPPORTS[name]
     for isa in available_simd_isas():
         with simd(isa):
-            fused = flow(particles, critic, states, steps=4, **arguments)
             cloud = particles
             for move in range(4):
                 drift = critic.action_gradient(states, cloud)
                 step = arguments["step"] + move
-                cloud = langevin(cloud, drift, **arguments | {"step": step})
-            assert bits(fused) == bits(cloud)
+                cloud = STEPS[scheme](cloud, drift, **arguments | {"step": step})
             python = PythonCritic(critic)
-            assert bits(flow(particles, python, states, steps=4, **arguments)) == bits(fused)
-            assert python.calls == 4
-            in_place = particles.copy()
-            assert flow(in_place, critic, states, steps=4, **arguments, out=in_place) is in_place
-            assert bits(in_place) == bits(fused)
-            in_place = particles.copy()
-            assert flow(in_place, python, states, steps=4, **arguments, out=in_place) is in_place
-            assert bits(in_place) == bits(fused)
+            for which in (critic, python):
+                fused = flow(particles, which, states, steps=4, scheme=scheme, **arguments)
+                assert bits(fused) == bits(cloud)
+                given = arguments | {"scheme": scheme, "out": particles.copy()}
+                moved = flow(given["out"], which, states, steps=4, **given)
+                assert moved is given["out"]
+                assert bits(moved) == bits(cloud)
+            assert python.calls == 8
 
 
 @pytest.mark.property
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(37, 21, 3), (1, 3001, 2), (3, 400, 1)])
-def test_bits_do_not_depend_on_threads(shape, dtype):
+@pytest.mark.parametrize("scheme", [*STEPS, "mala"])
+def test_bits_do_not_depend_on_threads(scheme, shape, dtype):
     critic, states, particles, arguments = problem(shape, dtype, M=200)
+    arguments["scheme"] = scheme
     for isa in available_simd_isas():
         with simd(isa):
             same_on_all_threads(lambda: flow(particles, critic, states, steps=3, **arguments))
 
 
 @pytest.mark.property
+@pytest.mark.parametrize("scheme", [*STEPS, "mala"])
 @pytest.mark.parametrize("python", [False, True])
-def test_no_steps_change_nothing(python):
+def test_no_steps_change_nothing(python, scheme):
     critic, states, particles, arguments = problem((3, 5, 2), np.float32)
+    arguments["scheme"] = scheme
     critic = PythonCritic(critic) if python else critic
     still = flow(particles, critic, states, steps=0, **arguments)
     assert still is not particles
@@ -121,12 +129,78 @@ def test_empty_clouds_stay_empty():
 
 @pytest.mark.property
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_two_halves_make_a_whole(dtype):
+@pytest.mark.parametrize("name", ["none", "reflect", "tanh", "probit", "torus"])
+@pytest.mark.parametrize("scheme", [*STEPS, "mala"])
+def test_two_parts_make_a_whole(scheme, name, dtype):
     critic, states, particles, arguments = problem((5, 9, 2), dtype)
-    whole = flow(particles, critic, states, steps=6, **arguments)
-    half = flow(particles, critic, states, steps=2, **arguments)
-    later = arguments | {"step": arguments["step"] + 2}
-    assert bits(flow(half, critic, states, steps=4, **later)) == bits(whole)
+    particles = np.minimum(particles, dtype(0.69))
+    arguments |= {"scheme": scheme, "support": SUPPORTS[name]}
+    whole = flow(particles, critic, states, steps=5, **arguments)
+    part = flow(particles, critic, states, steps=3, **arguments)
+    later = arguments | {"step": arguments["step"] + 3}
+    assert bits(flow(part, critic, states, steps=2, **later)) == bits(whole)
+
+
+@pytest.mark.property
+def test_scheme_mala_is_mala():
+    critic, states, particles, arguments = problem((5, 9, 2), np.float32)
+    moved, acceptance = mala(particles, critic, states, steps=3, **arguments)
+    assert bits(flow(particles, critic, states, steps=3, scheme="mala", **arguments)) == bits(moved)
+    assert acceptance.shape == (5,)
+
+
+def velocity_of(scheme):
+    return getattr(pytest.importorskip(f"wpg.transport.{scheme}"), f"{scheme}_velocity")
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("support", [None, Box(-0.9, 0.7), Torus(0.8)])
+@pytest.mark.parametrize("bandwidth", [None, 0.4])
+@pytest.mark.parametrize("scheme", ["svgd", "blob"])
+def test_deterministic_schemes_move_along_their_velocity(scheme, bandwidth, support, dtype):
+    velocity = velocity_of(scheme)
+    critic, states, particles, arguments = problem((5, 9, 2), dtype)
+    arguments |= {"support": support}
+    kernel = {"scheme": scheme, "bandwidth": bandwidth, "steps": 3}
+    found = flow(particles, critic, states, **kernel, **arguments)
+    python = flow(particles, PythonCritic(critic), states, **kernel, **arguments)
+    cloud = particles
+    for _ in range(3):
+        drift = critic.action_gradient(states, cloud)
+        pushed = velocity(cloud, drift, temperature=arguments["temperature"], bandwidth=bandwidth)
+        cloud = langevin(cloud, pushed, **arguments | {"temperature": 0.0})
+    # Three steps, each of about 60 u, multiplied by at most 1 + step_size |Hessian| < 6.
+    assert np.abs(found - cloud).max() < 1e4 * np.finfo(dtype).eps / 2
+    assert np.abs(python - cloud).max() < 1e4 * np.finfo(dtype).eps / 2
+    other = arguments | {"seed": 1, "step": 7}
+    assert bits(flow(particles, critic, states, **kernel, **other)) == bits(found)
+
+
+@pytest.mark.parametrize("boundary", ["clip", "tanh", "probit"])
+@pytest.mark.parametrize("scheme", ["svgd", "blob"])
+def test_deterministic_schemes_refuse_boundaries_other_than_reflection(scheme, boundary):
+    refuse(ValueError, boundary, {"scheme": scheme, "support": Box(-1, 1, boundary)})
+
+
+@pytest.mark.parametrize("scheme", [*STEPS, "mala"])
+def test_schemes_without_a_kernel_refuse_a_bandwidth(scheme):
+    refuse(ValueError, "bandwidth.*has none", {"scheme": scheme, "bandwidth": 0.5})
+
+
+@pytest.mark.parametrize("python", [False, True], ids=["compiled", "python"])
+@pytest.mark.parametrize(
+    ("error", "word", "change"),
+    [
+        (ValueError, "needs a density", {"scheme": "mala", "temperature": 0.0}),
+        (ValueError, "clip", {"scheme": "mala", "support": Box(-1, 1, "clip")}),
+        (ValueError, "clip", {"scheme": "leimkuhler-matthews", "support": Box(-1, 1, "clip")}),
+        (ValueError, "one step ahead", {"scheme": "leimkuhler-matthews", "step": 2**40 - 2}),
+        (TypeError, "step", {"step": "1"}),
+    ],
+)
+def test_what_a_scheme_does_not_take_is_refused(error, word, change, python):
+    refuse(error, word, change, python)
 
 
 @pytest.mark.twin

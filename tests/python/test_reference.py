@@ -12,7 +12,7 @@ import pytest
 from statistical_claims import assert_cdf, assert_mean, assert_variance
 from test_noise import KNOWN
 from wpg.noise import STREAMS, standard_normal
-from wpg.reference import critics, flow, noise, transport
+from wpg.reference import critics, flow, mala, noise, transport
 
 # The docstring of wpg.noise.standard_normal; in float64 the twin itself is up to 3e-15 off.
 ACCURACY = {np.float32: 1e-6, np.float64: 4e-15 + 3e-15}
@@ -107,6 +107,75 @@ def test_a_langevin_step_by_hand():
         one, 3 * one, noise_of, step_size=0.5, temperature=4.0, preconditioner=np.array([4.0, 1.0])
     )
     assert np.allclose(diagonal, [[[1 + 6 + 4, 1 + 1.5 - 4]]], rtol=1e-15)
+
+
+@pytest.mark.closed_form
+def test_a_leimkuhler_matthews_step_by_hand():
+    one = np.ones((1, 1, 2))
+    now, then = np.array([[[1.0, -2.0]]]), np.array([[[3.0, 0.0]]])
+    moved = transport.leimkuhler_matthews(one, 3 * one, now, then, step_size=0.5, temperature=4.0)
+    assert moved.tolist() == [[[1 + 1.5 + 4, 1 + 1.5 - 2]]]
+
+
+@pytest.mark.closed_form
+def test_points_on_the_line_of_a_squashed_box():
+    for kind, y, share in (("tanh", 0.5 * math.log(3.0), 0.75), ("probit", 1.0, 0.841344746068543)):
+        a = -1 + 4 * share
+        found, slope, gradient = transport.line_point(a, kind, -1.0, 3.0)
+        assert found == pytest.approx(y, abs=1e-14)
+        assert transport.action_of(y, kind, -1.0, 3.0) == pytest.approx(a, abs=1e-14)
+        # da/dy and its logarithm's derivative, by differences.
+        h = 1e-5
+        ahead, behind = (transport.action_of(y + k, kind, -1.0, 3.0) for k in (h, -h))
+        assert slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-8)
+        slopes = [transport.line_point(x, kind, -1.0, 3.0)[1] for x in (ahead, behind)]
+        assert gradient == pytest.approx(math.log(slopes[0] / slopes[1]) / (2 * h), rel=1e-7)
+        mirrored = transport.line_point(2 - a, kind, -1.0, 3.0)
+        assert mirrored == pytest.approx((-y, slope, -gradient), abs=1e-14)
+    assert transport.interior(1.0, 0.0, 1.0, np.float32) == 1 - 2.0**-24
+    assert transport.interior(0.0, 0.0, 1.0, np.float64) == 2.0**-1000
+    assert math.isnan(transport.interior(math.nan, 0.0, 1.0, np.float32))
+    drift = np.full((1, 1, 1), 2.0)
+    moved = transport.langevin(
+        np.zeros((1, 1, 1)),
+        drift,
+        np.full((1, 1, 1), 0.5),
+        step_size=0.5,
+        temperature=4.0,
+        support=("tanh", -1.0, 1.0),
+    )
+    assert moved[0, 0, 0] == pytest.approx(math.tanh(0.5 * 2.0 + 2.0 * 0.5), abs=1e-15)
+
+
+@pytest.mark.statistics
+def test_exponential_draws():
+    name = {"seed": 3, "stream": STREAMS["mala_acceptance"], "step": 2**33}
+    for dtype in ACCURACY:
+        x = [
+            noise.exponential(**name, state=s, particle=n, dtype=dtype)
+            for s in range(8)
+            for n in range(500)
+        ]
+        assert_cdf(np.array(x), lambda e: -np.expm1(-e), detects=0.09)
+
+
+@pytest.mark.closed_form
+def test_mala_accepts_by_the_ratio():
+    """Without drift the proposal is symmetric: the ratio is exp(Q' - Q); a hundredth of it at a
+    fold changes nothing, since the folded law is symmetric too."""
+    a, b, still = np.array([0.9]), np.array([-0.2]), np.array([0.0])
+    for support in (None, ("reflect", -1.0, 1.0), ("torus", 0.0, 2.0)):
+        ratio = mala.log_ratio(a, b, (1.0, 0.5), (still, still), 0.3, 2.0, support)
+        assert ratio == pytest.approx(-0.25, abs=1e-14)
+    # With drift 1 at a alone: ((b - a - eta)^2 - (a - b)^2) / (4 eta tau).
+    ratio = mala.log_ratio(a, b, (0.0, 0.0), (still + 1, still), 0.3, 2.0, None)
+    assert ratio == pytest.approx((1.4**2 - 1.1**2) / 2.4, abs=1e-14)
+    # Squashed, no drift of the critic's: tau log|da/dy| is the target and its slope the drift.
+    ratio = mala.log_ratio(a, b, (0.0, 0.0), (still, still), 0.3, 2.0, ("tanh", -1.0, 1.0))
+    y, z = math.atanh(0.9), math.atanh(-0.2)
+    ahead, back = z - y + 0.3 * 2 * 2 * 0.9, y - z - 0.3 * 2 * 2 * 0.2
+    want = (ahead**2 - back**2) / 2.4 + math.log((1 - 0.04) / (1 - 0.81))
+    assert ratio == pytest.approx(want, abs=1e-13)
 
 
 @pytest.mark.closed_form

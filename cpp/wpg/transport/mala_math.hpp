@@ -20,7 +20,9 @@
 
 #include <cmath>
 
+#include "wpg/base/exponential_math.hpp"
 #include "wpg/base/lanes.hpp"
+#include "wpg/base/logarithm_math.hpp"
 #include "wpg/base/squash_math.hpp"
 #include "wpg/base/support_math.hpp"
 #include "wpg/transport/langevin_math.hpp"
@@ -37,13 +39,22 @@ WPG_FORMULA double log_ratio_on_line(double move, double g, double h, const Mala
   return -(g + h) * (2 * move + step.eta * (h - g)) / (4 * step.tau);
 }
 
+/// exp(-2 area / variance), area >= 0; below 1e-19 it counts as 0.
+WPG_FORMULA double image_term(double area, double variance) {
+  if (area > 22 * variance) return 0;
+  return power_of_two<double>(-4 * kHalfLog2E<double> * area / variance);
+}
+
+/// log x for x > 0, of our own: the same bits everywhere.
+WPG_FORMULA double log_of(double x) { return -0.5 * minus_two_log<0>(x); }
+
 /// sum_{k>=1} of both shifts by 2kH.
 WPG_FORMULA double sum_of_shifts(double z, double half, double variance) {
   double sum = 0;
   for (int k = 1;; ++k) {
     const double away = k * half;
     const double more =
-        std::exp(-2 * away * (away - z) / variance) + std::exp(-2 * away * (away + z) / variance);
+        image_term(away * (away - z), variance) + image_term(away * (away + z), variance);
     sum += more;
     if (!(more > 1e-18 * (1 + sum))) return sum;
   }
@@ -54,11 +65,17 @@ WPG_FORMULA double sum_of_mirrors(double x, double m, double low, double high, d
   double sum = 0;
   for (int k = 0;; ++k) {
     const double shift = k * (high - low);
-    const double more = std::exp(-2 * (x - low + shift) * (m - low + shift) / variance) +
-                        std::exp(-2 * (high - x + shift) * (high - m + shift) / variance);
+    const double more = image_term((x - low + shift) * (m - low + shift), variance) +
+                        image_term((high - x + shift) * (high - m + shift), variance);
     sum += more;
     if (!(more > 1e-18 * (1 + sum))) return sum;
   }
+}
+
+/// log(1 + back) - log(1 + ahead), two sums of images.
+WPG_FORMULA double log_of_images(double back, double ahead) {
+  if (back == 0 && ahead == 0) return 0;
+  return log_of(1 + back) - log_of(1 + ahead);
 }
 
 /// log of 1 + sum_k 2 exp(-k^2 pi^2 variance / (2 H^2)) term(k pi / H).
@@ -67,8 +84,9 @@ WPG_FORMULA double log_of_series(double half, double variance, Term term) {
   const double turn = 3.14159265358979323846 / half;
   double sum = 1;
   for (int k = 1;; ++k) {
-    const double weight = 2 * std::exp(-0.5 * k * k * turn * turn * variance);
-    if (!(weight > 1e-18)) return std::log(sum);
+    const double exponent = -kHalfLog2E<double> * k * k * turn * turn * variance;
+    const double weight = 2 * power_of_two<double>(exponent);
+    if (!(weight > 1e-18)) return log_of(sum);
     sum += weight * term(k * turn);
   }
 }
@@ -98,7 +116,7 @@ WPG_FORMULA double log_ratio_in_box(double a, double b, double g, double h, doub
       sum_of_mirrors(b, m, low, high, step.variance) + sum_of_shifts(b - m, width, step.variance);
   const double images_back =
       sum_of_mirrors(a, n, low, high, step.variance) + sum_of_shifts(a - n, width, step.variance);
-  return own + (std::log1p(images_back) - std::log1p(images_ahead));
+  return own + log_of_images(images_back, images_ahead);
 }
 
 /// The representative of x that is nearest to 0.
@@ -125,8 +143,8 @@ WPG_FORMULA double log_ratio_on_torus(double a, double b, double g, double h, do
   const double own = near ? log_ratio_on_line(move, g, h, step)
                           : (ahead * ahead - back * back) / (2 * step.variance);
   if (!(step.variance > 0)) return own;
-  return own + (std::log1p(sum_of_shifts(back, half, step.variance)) -
-                std::log1p(sum_of_shifts(ahead, half, step.variance)));
+  return own + log_of_images(sum_of_shifts(back, half, step.variance),
+                             sum_of_shifts(ahead, half, step.variance));
 }
 
 /// A squashed box: Gaussian laws in y, and the density of y, exp(Q / tau) da/dy, in the ratio.
@@ -138,9 +156,9 @@ WPG_FORMULA double log_ratio_squashed(double a, double b, double g, double h, do
                 : probit_point<double>(x - low, high - x, width, inverse);
   };
   const LinePoint<double> here = point(a), there = point(b);
-  const double volume =
-      tanh ? std::log(b - low) + std::log(high - b) - (std::log(a - low) + std::log(high - a))
-           : (here.y - there.y) * (here.y + there.y) / 2;
+  // log of da/dy there over that here.
+  const double volume = tanh ? log_of((b - low) / (a - low) * ((high - b) / (high - a)))
+                             : (here.y - there.y) * (here.y + there.y) / 2;
   return volume + log_ratio_on_line(there.y - here.y, line_drift<double>(g, here, step.tau),
                                     line_drift<double>(h, there, step.tau), step);
 }
