@@ -5,6 +5,8 @@ add_library(wpg_core STATIC
   cpp/wpg/base/normal.cpp
   cpp/wpg/base/parallel.cpp
   cpp/wpg/transport/langevin.cpp
+  cpp/wpg/critics/profiles/profile.cpp
+  cpp/wpg/critics/center_index.cpp
   cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_matrix.cpp
   cpp/wpg/critics/kernel_ridge.cpp

@@ -55,7 +55,9 @@ def mixture_log_density(
     wants_others: bool,
     out: NDArray[Any] | None,
 ) -> Any: ...
-def gaussian_kernel_matrix(x: _Float64, centers: _Float64, lengthscale: _Float64) -> _Float64: ...
+def kernel_matrix(
+    x: _Float64, centers: _Float64, lengthscale: _Float64, kernel: str = "gaussian"
+) -> _Float64: ...
 def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
 def ridge_path(
     features: _Float64, targets: _Float64, ridges: _Float64, wants_errors: bool
@@ -69,6 +71,7 @@ class _KernelQ:
         weights: NDArray[Any],
         state_lengthscale: NDArray[Any],
         action_lengthscale: NDArray[Any],
+        kernel: str,
     ) -> None: ...
     def evaluate(
         self,
@@ -96,6 +99,7 @@ class KernelRidge:
         actions: _Float64,
         state_lengthscale: _Float64,
         action_lengthscale: _Float64,
+        kernel: str,
     ) -> None: ...
     def add_centers(self, rows: NDArray[np.int64]) -> None: ...
     def add_greedy_centers(
