@@ -4,23 +4,25 @@ add_library(wpg_core STATIC
   cpp/wpg/base/isa.cpp
   cpp/wpg/base/normal.cpp
   cpp/wpg/base/parallel.cpp
+  cpp/wpg/base/squash.cpp
   cpp/wpg/transport/adaptive_step_size.cpp
   cpp/wpg/transport/birth_death.cpp
-  cpp/wpg/base/squash.cpp
+  cpp/wpg/transport/blob.cpp
   cpp/wpg/transport/langevin.cpp
   cpp/wpg/transport/leimkuhler_matthews.cpp
   cpp/wpg/transport/mala.cpp
   cpp/wpg/transport/svgd.cpp
-  cpp/wpg/transport/blob.cpp
-  cpp/wpg/critics/kernel_q.cpp
+  cpp/wpg/density/bandwidth.cpp
+  cpp/wpg/density/kde.cpp
+  cpp/wpg/density/mixture.cpp
+  cpp/wpg/density/stein_discrepancy.cpp
+  cpp/wpg/critics/center_index.cpp
   cpp/wpg/critics/kernel_matrix.cpp
+  cpp/wpg/critics/kernel_q.cpp
   cpp/wpg/critics/kernel_ridge.cpp
+  cpp/wpg/critics/profiles/profile.cpp
   cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
-  cpp/wpg/density/bandwidth.cpp
-  cpp/wpg/density/mixture.cpp
-  cpp/wpg/density/kde.cpp
-  cpp/wpg/density/stein_discrepancy.cpp
   cpp/wpg/flow/flow.cpp)
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
@@ -55,15 +57,15 @@ function(wpg_instruction_set name)
     else()
       add_library(${object} OBJECT
         cpp/wpg/base/gaussian_pairs_cpu.cpp
-        cpp/wpg/transport/svgd_cpu.cpp
         cpp/wpg/transport/blob_cpu.cpp
+        cpp/wpg/transport/svgd_cpu.cpp
+        cpp/wpg/density/bandwidth_cpu.cpp
         cpp/wpg/density/kde_cpu.cpp
+        cpp/wpg/density/mixture_cpu.cpp
         cpp/wpg/density/stein_discrepancy_cpu.cpp
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
-        cpp/wpg/critics/soft_backup_cpu.cpp
-        cpp/wpg/density/bandwidth_cpu.cpp
-        cpp/wpg/density/mixture_cpu.cpp)
+        cpp/wpg/critics/soft_backup_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)
       target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE)

@@ -34,7 +34,8 @@ std::unique_ptr<KernelQ<T>> make_kernel_q(const py::handle& center_states,
                                           const py::handle& center_actions,
                                           const py::handle& weights,
                                           const py::handle& state_lengthscale,
-                                          const py::handle& action_lengthscale) {
+                                          const py::handle& action_lengthscale,
+                                          const std::string& kernel) {
   constexpr bool kDouble = sizeof(T) == 8;
   const py::array s = matrix_of(center_states, "center_states", kDouble);
   const py::array a = matrix_of(center_actions, "center_actions", kDouble);
@@ -43,8 +44,10 @@ std::unique_ptr<KernelQ<T>> make_kernel_q(const py::handle& center_states,
   const py::array w = vector_of(weights, "weights", kDouble, M);
   const py::array ls = vector_of(state_lengthscale, "state_lengthscale", kDouble, O);
   const py::array la = vector_of(action_lengthscale, "action_lengthscale", kDouble, D);
+  const Profile profile = profile_of(kernel);
+  py::gil_scoped_release release;
   return std::make_unique<KernelQ<T>>(data<T>(s), data<T>(a), data<T>(w), M, O, D, data<T>(ls),
-                                      data<T>(la));
+                                      data<T>(la), profile);
 }
 
 template <class T>
@@ -91,7 +94,8 @@ template <class T>
 void bind_kernel_q(py::module_& m, const char* name) {
   py::class_<KernelQ<T>>(m, name)
       .def(py::init(&make_kernel_q<T>), py::arg("center_states"), py::arg("center_actions"),
-           py::arg("weights"), py::arg("state_lengthscale"), py::arg("action_lengthscale"))
+           py::arg("weights"), py::arg("state_lengthscale"), py::arg("action_lengthscale"),
+           py::arg("kernel"))
       .def("evaluate", &evaluate<T>, py::arg("states"), py::arg("particles"),
            py::arg("wants_values"), py::arg("wants_gradient"), py::arg("out_values"),
            py::arg("out_gradient"))
@@ -115,7 +119,8 @@ using Rows = py::array_t<std::int64_t, py::array::c_style>;
 void bind_kernel_ridge(py::module_& m) {
   py::class_<KernelRidge>(m, "KernelRidge")
       .def(py::init([](const py::handle& states, const py::handle& actions,
-                       const py::handle& state_lengthscale, const py::handle& action_lengthscale) {
+                       const py::handle& state_lengthscale, const py::handle& action_lengthscale,
+                       const std::string& kernel) {
              const py::array s = matrix_of(states, "states", true);
              const py::array a = matrix_of(actions, "actions", true);
              require_shape(a, "actions", {s.shape(0), a.shape(1)});
@@ -123,13 +128,14 @@ void bind_kernel_ridge(py::module_& m) {
                  vector_of(state_lengthscale, "state_lengthscale", true, s.shape(1));
              const py::array la =
                  vector_of(action_lengthscale, "action_lengthscale", true, a.shape(1));
+             const Profile profile = profile_of(kernel);
              py::gil_scoped_release release;
              return std::make_unique<KernelRidge>(data<double>(s), data<double>(a), s.shape(0),
                                                   s.shape(1), a.shape(1), data<double>(ls),
-                                                  data<double>(la));
+                                                  data<double>(la), profile);
            }),
            py::arg("states"), py::arg("actions"), py::arg("state_lengthscale"),
-           py::arg("action_lengthscale"))
+           py::arg("action_lengthscale"), py::arg("kernel"))
       .def(
           "add_centers",
           [](KernelRidge& ridge, const Rows& rows) {
@@ -275,19 +281,21 @@ void bind_soft_backup(py::module_& m) {
 
 void bind_kernel_matrix(py::module_& m) {
   m.def(
-      "gaussian_kernel_matrix",
-      [](const py::handle& x, const py::handle& centers, const py::handle& lengthscale) {
+      "kernel_matrix",
+      [](const py::handle& x, const py::handle& centers, const py::handle& lengthscale,
+         const std::string& kernel) {
         const py::array a = matrix_of(x, "x", true), c = matrix_of(centers, "centers", true);
         require_shape(c, "centers", {c.shape(0), a.shape(1)});
         const py::array l = vector_of(lengthscale, "lengthscale", true, a.shape(1));
+        const Profile profile = profile_of(kernel);
         py::array out = output(py::none(), "out", {a.shape(0), c.shape(0)}, true);
         double* to = mutable_data<double>(out);
         py::gil_scoped_release release;
-        gaussian_kernel_matrix(data<double>(a), a.shape(0), data<double>(c), c.shape(0), a.shape(1),
-                               data<double>(l), to);
+        kernel_matrix(profile, data<double>(a), a.shape(0), data<double>(c), c.shape(0), a.shape(1),
+                      data<double>(l), to);
         return out;
       },
-      py::arg("x"), py::arg("centers"), py::arg("lengthscale"));
+      py::arg("x"), py::arg("centers"), py::arg("lengthscale"), py::arg("kernel") = "gaussian");
   m.def(
       "matrix_product",
       [](const py::handle& left, const py::handle& right) {

@@ -145,7 +145,9 @@ def kernel_stein_discrepancy(
     temperature: float | NDArray[Any],
     bandwidth: float | NDArray[Any],
 ) -> NDArray[Any]: ...
-def gaussian_kernel_matrix(x: _Float64, centers: _Float64, lengthscale: _Float64) -> _Float64: ...
+def kernel_matrix(
+    x: _Float64, centers: _Float64, lengthscale: _Float64, kernel: str = "gaussian"
+) -> _Float64: ...
 def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
 def ridge_path(
     features: _Float64, targets: _Float64, ridges: _Float64, wants_errors: bool
@@ -159,6 +161,7 @@ class _KernelQ:
         weights: NDArray[Any],
         state_lengthscale: NDArray[Any],
         action_lengthscale: NDArray[Any],
+        kernel: str,
     ) -> None: ...
     def evaluate(
         self,
@@ -186,6 +189,7 @@ class KernelRidge:
         actions: _Float64,
         state_lengthscale: _Float64,
         action_lengthscale: _Float64,
+        kernel: str,
     ) -> None: ...
     def add_centers(self, rows: NDArray[np.int64]) -> None: ...
     def add_greedy_centers(

@@ -17,7 +17,23 @@ def unit_roundoff(dtype):
     return float(np.finfo(dtype).eps) / 2
 
 
-def problem(M, O, D, dtype, *, S=3, N=5, seed=0, state_lengthscale=0.5, action_lengthscale=0.5):
+KERNELS = ["gaussian", "matern52", "imq"]
+INDEXED = 1024  # as many centres have an index
+
+
+def problem(
+    M,
+    O,
+    D,
+    dtype,
+    *,
+    S=3,
+    N=5,
+    seed=0,
+    state_lengthscale=0.5,
+    action_lengthscale=0.5,
+    kernel="gaussian",
+):
     """A critic, states and particles."""
     random = np.random.default_rng(seed)
     critic = KernelQ(
@@ -26,6 +42,7 @@ def problem(M, O, D, dtype, *, S=3, N=5, seed=0, state_lengthscale=0.5, action_l
         random.normal(size=M).astype(dtype),
         state_lengthscale=state_lengthscale,
         action_lengthscale=action_lengthscale,
+        kernel=kernel,
     )
     states = random.uniform(-1, 1, (S, O)).astype(dtype)
     particles = random.uniform(-1, 1, (S, N, D)).astype(dtype)
@@ -33,39 +50,49 @@ def problem(M, O, D, dtype, *, S=3, N=5, seed=0, state_lengthscale=0.5, action_l
 
 
 def twin(critic, states, particles):
-    """Value, gradient, and the error that each may have by cpp/wpg/critics/kernel_q.hpp."""
+    """Value, gradient, and the error that each may have by the docstring of KernelQ."""
     u = unit_roundoff(critic.dtype)
-    tiny = 2.0**-125 if critic.dtype == np.float32 else 2.0**-1000
+    tiny = 2.0**-88 if critic.dtype == np.float32 else 2.0**-900
     arrays = (critic.center_states, critic.center_actions, critic.weights)
     units = {
         "state_lengthscale": critic.state_lengthscale.astype(float),
         "action_lengthscale": critic.action_lengthscale.astype(float),
     }
-    value_terms, gradient_terms, exponents = kernel_q_terms(*arrays, states, particles, **units)
-    # Skipped centres change a value by less than u max_m b_m, b_m = |weights[m]| k_s; in a gradient
-    # each is multiplied by |y| exp(-|y|^2 / 2) / lengthscale <= exp(-1/2) / lengthscale. Powers of
-    # two end at `tiny`, for padding (15 centres at most) and centres of weight 0 as well.
-    b = np.abs(value_terms / np.exp(-exponents)).max(axis=2)
-    scale = critic.action_lengthscale.astype(float)
-    R = max(
-        float(np.sqrt(((points / scale) ** 2).sum(axis=-1)).max())
-        for points in (critic.center_actions.astype(float), particles.astype(float))
+    value_terms, slope_terms, state_terms = kernel_q_terms(
+        *arrays, states, particles, **units, kernel=critic.kernel
     )
-    factor = (len(critic) + 6 * (particles.shape[2] + 4) * (1 + R) ** 2) * u
-    value_error = factor * np.abs(value_terms).sum(axis=2) + u * b + (len(critic) + 15) * tiny
+    value, gradient = kernel_q(*arrays, states, particles, **units, kernel=critic.kernel)
+    M, D = len(critic), particles.shape[2]
+    # Skipped centres change a value by less than u max_m b_m, b_m = |weights[m]| k_s; in a gradient
+    # each is multiplied by |phi'(r)| / lengthscale, which is below 0.7 for all three kernels.
+    # Terms end at `tiny`, for padding (31 centres at most) as well.
+    b = np.abs(state_terms).max(axis=1)[:, None]
+    unit = units["action_lengthscale"]
+    points = (
+        critic.center_actions.astype(float) / unit,
+        particles.astype(float) / unit,
+        critic.center_states.astype(float) / units["state_lengthscale"],
+        states.astype(float) / units["state_lengthscale"],
+    )
+    R = max(float(np.linalg.norm(x, axis=-1).max()) for x in points)
+    with np.errstate(divide="ignore"):
+        logarithms = np.abs(np.log2(np.abs(critic.weights.astype(float))))
+    L = max(logarithms[np.isfinite(logarithms)], default=0.0)
+    factor = (M + 6 * (states.shape[1] + D + 4) * (1 + R) ** 2 + 2 * L) * u
+    value_error = factor * np.abs(value_terms).sum(axis=2) + (u + 2 * (M + 31) * tiny) * b
     # Expanded, a gradient is the difference of sum terms (a_m - middle) and sum terms (a - middle):
     # these two sums have the rounding errors.
-    unit = units["action_lengthscale"]
     ends = critic.center_actions.min(axis=0), critic.center_actions.max(axis=0)
     middle = (ends[0].astype(float) + ends[1]) / 2
     away = np.abs(critic.center_actions - middle) + np.abs(particles - middle)[:, :, None]
-    sizes = (np.abs(value_terms)[..., None] * away / unit**2).sum(axis=2)
-    skipped = u * b[..., None] * np.exp(-0.5) / unit
-    none = (len(critic) + 15) * tiny * away.max(axis=2) / unit**2
+    slopes = np.abs(slope_terms)
+    sizes = (slopes[..., None] * away / unit**2).sum(axis=2)
+    skipped = 0.7 * u * b[..., None] / unit
+    none = 2 * (M + 31) * tiny * b[..., None] * away.max(axis=2) / unit**2
     # The difference a_m - a itself is off by the rounding of both in length scales.
-    difference = 4 * (1 + R) * u * np.abs(value_terms).sum(axis=2)[..., None] / unit
+    difference = 4 * (1 + R) * u * slopes.sum(axis=2)[..., None] / unit
     gradient_error = factor * sizes + difference + skipped + none
-    return value_terms.sum(axis=2), gradient_terms.sum(axis=2), value_error, gradient_error
+    return value, gradient, value_error, gradient_error
 
 
 def assert_equals_twin(critic, states, particles):

@@ -146,6 +146,109 @@ WPG_FORMULA bool any_lane(i32v condition) {
 
 WPG_FORMULA bool any_lane(i64v condition) { return any_lane((i32v)condition); }
 
+/// Bit i is set where the condition holds in lane i.
+WPG_FORMULA unsigned mask_of_lanes(i32v condition) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)condition);
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_ps((__m256)condition));
+#elif defined(__SSE2__)
+  return static_cast<unsigned>(_mm_movemask_ps((__m128)condition));
+#else
+  unsigned mask = 0;
+  for (int i = 0; i < kLanes<float>; ++i) mask |= (condition[i] != 0 ? 1u : 0u) << i;
+  return mask;
+#endif
+}
+
+WPG_FORMULA unsigned mask_of_lanes(i64v condition) {
+#if defined(__AVX512F__)
+  return _mm512_movepi64_mask((__m512i)condition);
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_pd((__m256d)condition));
+#elif defined(__SSE2__)
+  return static_cast<unsigned>(_mm_movemask_pd((__m128d)condition));
+#else
+  unsigned mask = 0;
+  for (int i = 0; i < kLanes<double>; ++i) mask |= (condition[i] != 0 ? 1u : 0u) << i;
+  return mask;
+#endif
+}
+
+/// How the lanes of a mask are packed to the front, to be used for several vectors.
+#if defined(__AVX512F__)
+using Packing = unsigned;
+template <class T>
+WPG_FORMULA Packing packing_of(unsigned mask) {
+  return mask;
+}
+WPG_FORMULA f32v pack(f32v v, Packing how) {
+  return (f32v)_mm512_maskz_compress_ps(static_cast<__mmask16>(how), (__m512)v);
+}
+WPG_FORMULA f64v pack(f64v v, Packing how) {
+  return (f64v)_mm512_maskz_compress_pd(static_cast<__mmask8>(how), (__m512d)v);
+}
+#elif defined(__AVX2__)
+using Packing = i32v;
+/// For a mask of `lanes` lanes of `words` 32-bit words: which word comes from where.
+template <int lanes, int words>
+struct PackingTable {
+  std::int8_t from[1 << lanes][8] = {};
+  constexpr PackingTable() {
+    for (int mask = 0; mask < 1 << lanes; ++mask) {
+      int at = 0;
+      for (int lane = 0; lane < lanes; ++lane) {
+        if ((mask >> lane & 1) == 0) continue;
+        for (int word = 0; word < words; ++word) {
+          from[mask][at++] = static_cast<std::int8_t>(lane * words + word);
+        }
+      }
+    }
+  }
+};
+static constexpr PackingTable<8, 1> kPackingOf8;
+static constexpr PackingTable<4, 2> kPackingOf4;
+template <class T>
+WPG_FORMULA Packing packing_of(unsigned mask) {
+  const std::int8_t* from = sizeof(T) == 4 ? kPackingOf8.from[mask] : kPackingOf4.from[mask];
+  return (i32v)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+}
+WPG_FORMULA f32v pack(f32v v, Packing how) {
+  return (f32v)_mm256_permutevar8x32_ps((__m256)v, (__m256i)how);
+}
+WPG_FORMULA f64v pack(f64v v, Packing how) {
+  return (f64v)_mm256_permutevar8x32_ps((__m256)v, (__m256i)how);
+}
+#else
+using Packing = unsigned;
+template <class T>
+WPG_FORMULA Packing packing_of(unsigned mask) {
+  return mask;
+}
+template <class V>
+WPG_FORMULA V pack(V v, Packing how) {
+  V packed = {};
+  int at = 0;
+  for (int i = 0; i < kLanes<number_of<V> >; ++i) {
+    if ((how >> i & 1u) != 0) packed[at++] = v[i];
+  }
+  return packed;
+}
+#endif
+
+#if defined(__AVX2__)
+#define WPG_PICKS_OF_FOUR
+/// In every lane the number that its index, modulo 4, names.
+WPG_FORMULA f32v pick_of_four(float a, float b, float c, float d, u32v index) {
+#if defined(__AVX512F__)
+  return (f32v)_mm512_permutevar_ps((__m512)f32v{a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d},
+                                    (__m512i)index);
+#else
+  return (f32v)_mm256_permutevar_ps((__m256)f32v{a, b, c, d, a, b, c, d}, (__m256i)index);
+#endif
+}
+#endif
+
 WPG_FORMULA f32v to_number(i32v x) { return __builtin_convertvector(x, f32v); }
 
 WPG_FORMULA u64v multiply_low_words(u64v a, std::uint32_t m) {
@@ -264,6 +367,17 @@ WPG_FORMULA V load(const T* from) {
 template <class T, class V>
 WPG_FORMULA void store(T* to, V v) {
   std::memcpy(to, &v, sizeof(V));
+}
+
+/// The same, kept in a register: the compiler would rather load it anew for every use.
+template <class V>
+WPG_FORMULA V in_register(V v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#elif defined(__SSE2__)
+  __asm__("" : "+x"(v));
+#endif
+  return v;
 }
 
 /// Sum of a vector's lanes, always in the same tree.

@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::int64_t kRows = 256;
 
-void gaussian(const double* x, std::int64_t rows, const double* c, std::int64_t columns,
-              std::int64_t width, double* out) {
-  WPG_CALL(gaussian_matrix(x, rows, c, columns, width, out, columns))
+void of_tile(Profile profile, const double* x, std::int64_t rows, const double* c,
+             std::int64_t columns, std::int64_t width, double* out) {
+  WPG_CALL(product_kernel(profile, x, rows, c, columns, width, width, out, columns))
 }
 void multiply(const double* a, std::int64_t rows, std::int64_t inner, const double* b,
               std::int64_t columns, double* out) {
@@ -38,8 +38,8 @@ std::int64_t tiles_of(std::int64_t count) { return (count + kRows - 1) / kRows; 
 
 }  // namespace
 
-void gaussian_kernel_matrix(const double* x, std::int64_t n, const double* c, std::int64_t m,
-                            std::int64_t width, const double* lengthscale, double* out) {
+void kernel_matrix(Profile profile, const double* x, std::int64_t n, const double* c,
+                   std::int64_t m, std::int64_t width, const double* lengthscale, double* out) {
   for (std::int64_t k = 0; k < width; ++k) {
     require(std::isfinite(lengthscale[k]) && lengthscale[k] > 0,
             "lengthscale[" + std::to_string(k) + "] is " + std::to_string(lengthscale[k]) +
@@ -47,8 +47,13 @@ void gaussian_kernel_matrix(const double* x, std::int64_t n, const double* c, st
   }
   const auto p = scaled(x, n, width, lengthscale), q = scaled(c, m, width, lengthscale);
   parallel_for(n, m * (width + 8), [&](std::int64_t first, std::int64_t last) {
-    gaussian(p.data() + first * width, last - first, q.data(), m, width, out + first * m);
+    of_tile(profile, p.data() + first * width, last - first, q.data(), m, width, out + first * m);
   });
+}
+
+void gaussian_kernel_matrix(const double* x, std::int64_t n, const double* c, std::int64_t m,
+                            std::int64_t width, const double* lengthscale, double* out) {
+  kernel_matrix(Profile::gaussian, x, n, c, m, width, lengthscale, out);
 }
 
 void matrix_product(const double* a, std::int64_t n, std::int64_t k, const double* b,

@@ -4,9 +4,15 @@
 
 #include <cstdint>
 
+#include "wpg/critics/profiles/profile.hpp"
+
 namespace wpg {
 
-/// out (n, m) = exp(-|(x_i - c_j) / lengthscale|^2 / 2), x (n, width), c (m, width).
+/// out (n, m) = phi(|(x_i - c_j) / lengthscale|), x (n, width), c (m, width).
+void kernel_matrix(Profile profile, const double* x, std::int64_t n, const double* c,
+                   std::int64_t m, std::int64_t width, const double* lengthscale, double* out);
+
+/// The same of a Gaussian: exp(-|(x_i - c_j) / lengthscale|^2 / 2).
 void gaussian_kernel_matrix(const double* x, std::int64_t n, const double* c, std::int64_t m,
                             std::int64_t width, const double* lengthscale, double* out);
 

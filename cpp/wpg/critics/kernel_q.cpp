@@ -1,41 +1,47 @@
 #include "wpg/critics/kernel_q.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
 #include "wpg/critics/kernel_q_cpu.hpp"
+#include "wpg/critics/profiles/profiles_math.hpp"
 
 namespace wpg {
 namespace {
 
-constexpr std::int64_t kWidest = 64;  // bytes of the widest vector
+std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 template <class T>
-std::vector<T> inverse_of(const T* lengthscale, std::int64_t count, const char* name) {
-  std::vector<T> inverse;
+std::vector<T> unit_of(const T* lengthscale, std::int64_t count, double profile_unit,
+                       const char* name) {
+  std::vector<T> unit;
   for (std::int64_t i = 0; i < count; ++i) {
     require(
         std::isfinite(lengthscale[i]) && lengthscale[i] > 0 && std::isfinite(1 / lengthscale[i]),
         std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(lengthscale[i]) +
             "; it must be finite and positive");
-    inverse.push_back(1 / lengthscale[i]);
+    unit.push_back(static_cast<T>(profile_unit / lengthscale[i]));
   }
-  return inverse;
+  return unit;
 }
 
-/// (M, C) row-major to (C, padded), scaled.
+/// (M, width) of the centres `rows`, each coordinate in its unit.
 template <class T>
-std::vector<T> by_coordinate(const T* rows, std::int64_t count, std::int64_t width,
-                             std::int64_t padded, const std::vector<T>& inverse) {
-  std::vector<T> columns(static_cast<std::size_t>(width * padded), T(0));
-  for (std::int64_t m = 0; m < count; ++m) {
+std::vector<T> scaled(const T* centers, const std::vector<std::int64_t>& rows, std::int64_t width,
+                      const std::vector<T>& unit, const char* name, const char* lengthscale) {
+  std::vector<T> out;
+  out.reserve(rows.size() * as_size(width));
+  for (const std::int64_t m : rows) {
     for (std::int64_t c = 0; c < width; ++c) {
-      columns[static_cast<std::size_t>(c * padded + m)] =
-          rows[m * width + c] * inverse[static_cast<std::size_t>(c)];
+      const T x = centers[m * width + c] * unit[as_size(c)];
+      require(std::isfinite(x),
+              std::string(name) + " / " + lengthscale + " overflows in row " + std::to_string(m));
+      out.push_back(x);
     }
   }
-  return columns;
+  return out;
 }
 
 template <class T>
@@ -49,8 +55,11 @@ void run(const KernelQ<T>& q, T* values, T* gradient, const T* states, const T* 
 template <class T>
 KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* weights,
                     std::int64_t centers, std::int64_t observation_size, std::int64_t action_size,
-                    const T* state_lengthscale, const T* action_lengthscale)
-    : centers_(centers), observation_size_(observation_size), action_size_(action_size) {
+                    const T* state_lengthscale, const T* action_lengthscale, Profile profile)
+    : centers_(centers),
+      observation_size_(observation_size),
+      action_size_(action_size),
+      profile_(profile) {
   require(centers >= 1 && observation_size >= 1 && action_size >= 1,
           "KernelQ needs at least one centre, one observation and one action coordinate; got M = " +
               std::to_string(centers) + ", O = " + std::to_string(observation_size) +
@@ -63,46 +72,72 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
   require_finite(center_states, centers * observation_size, "center_states");
   require_finite(center_actions, centers * action_size, "center_actions");
   require_finite(weights, centers, "weights");
-  inverse_state_lengthscale_ = inverse_of(state_lengthscale, observation_size, "state_lengthscale");
-  inverse_action_lengthscale_ = inverse_of(action_lengthscale, action_size, "action_lengthscale");
-  constexpr std::int64_t lanes = kWidest / static_cast<std::int64_t>(sizeof(T));
-  padded_ = (centers + lanes - 1) / lanes * lanes;
-  scaled_states_ =
-      by_coordinate(center_states, centers, observation_size, padded_, inverse_state_lengthscale_);
-  scaled_actions_ =
-      by_coordinate(center_actions, centers, action_size, padded_, inverse_action_lengthscale_);
-  constexpr T kNothing = -100000;  // far below any other exponent; sums of it stay finite
-  constexpr T kHalfLog2E = T(0.72134752044448170368);
-  const auto room = static_cast<std::size_t>(padded_);
-  log_weights_.assign(room, kNothing);
-  signs_.assign(room, T(0));
-  half_squares_.assign(room, T(0));
-  for (std::int64_t m = 0; m < centers; ++m) {
-    const auto i = static_cast<std::size_t>(m);
-    signs_[i] = std::copysign(T(0), weights[m]);
-    if (weights[m] != 0) log_weights_[i] = std::log2(std::abs(weights[m]));
-  }
-  T farthest = 0;
+  const double unit = with_profile(profile, [](auto of) { return decltype(of)::kUnit; });
+  state_unit_ = unit_of(state_lengthscale, observation_size, unit, "state_lengthscale");
+  action_unit_ = unit_of(action_lengthscale, action_size, unit, "action_lengthscale");
   for (std::int64_t d = 0; d < action_size; ++d) {
-    T* row = scaled_actions_.data() + d * padded_;
-    T low = row[0], high = row[0];
-    for (std::int64_t m = 1; m < centers; ++m) {
-      low = std::min(low, row[m]);
-      high = std::max(high, row[m]);
-    }
-    middle_.push_back((low + high) / 2);
-    for (std::int64_t m = 0; m < centers; ++m) row[m] -= middle_.back();
+    gradient_unit_.push_back(static_cast<T>(1 / (unit * action_lengthscale[d])));
   }
+
+  std::vector<std::int64_t> rows;
   for (std::int64_t m = 0; m < centers; ++m) {
+    if (weights[m] != 0) rows.push_back(m);
+  }
+  std::vector<T> states = scaled(center_states, rows, observation_size, state_unit_,
+                                 "center_states", "state_lengthscale");
+  const auto count = static_cast<std::int64_t>(rows.size());
+  if (count >= kIndexed) {
+    std::vector<std::int64_t> ordered;
+    for (const std::int64_t i : CenterIndex<T>::order(states.data(), count, observation_size)) {
+      ordered.push_back(rows[as_size(i)]);
+    }
+    rows = std::move(ordered);
+    states = scaled(center_states, rows, observation_size, state_unit_, "center_states",
+                    "state_lengthscale");
+  }
+  std::vector<T> actions = scaled(center_actions, rows, action_size, action_unit_, "center_actions",
+                                  "action_lengthscale");
+  std::vector<T> log_weights;
+  for (const std::int64_t m : rows) log_weights.push_back(std::log2(std::abs(weights[m])));
+  if (count >= kIndexed) {
+    index_ = CenterIndex<T>(states.data(), log_weights.data(), count, observation_size);
+  }
+
+  for (std::int64_t d = 0; d < action_size; ++d) {
+    T low = count > 0 ? actions[as_size(d)] : T(0), high = low;
+    for (std::int64_t i = 1; i < count; ++i) {
+      low = std::min(low, actions[as_size(i * action_size + d)]);
+      high = std::max(high, actions[as_size(i * action_size + d)]);
+    }
+    middle_.push_back(low / 2 + high / 2);
+  }
+  constexpr std::int64_t leaf = CenterIndex<T>::kLeaf;
+  padded_ = (count + leaf - 1) / leaf * leaf;
+  state_blocks_.assign(as_size(blocks() * (observation_size + 1) * kRow), T(0));
+  action_blocks_.assign(as_size(blocks() * action_block_size()), T(0));
+  T farthest = 0;
+  for (std::int64_t i = 0; i < blocks() * kBlock; ++i) {
+    T* const state = state_blocks_.data() + i / kBlock * (observation_size + 1) * kRow + i % kBlock;
+    T* const action = action_blocks_.data() + i / kBlock * action_block_size() + i % kBlock;
+    if (i >= count) {
+      state[observation_size * kRow] = kNothing;
+      continue;
+    }
+    for (std::int64_t o = 0; o < observation_size; ++o) {
+      state[o * kRow] = states[as_size(i * observation_size + o)];
+    }
+    state[observation_size * kRow] = log_weights[as_size(i)];
     T square = 0;
     for (std::int64_t d = 0; d < action_size; ++d) {
-      const T x = scaled_actions_[static_cast<std::size_t>(d * padded_ + m)];
+      const T x = actions[as_size(i * action_size + d)] - middle_[as_size(d)];
+      action[d * kRow] = x;
       square += x * x;
     }
-    half_squares_[static_cast<std::size_t>(m)] = kHalfLog2E * square;
+    action[action_size * kRow] = std::copysign(T(0), weights[rows[as_size(i)]]);
+    action[(action_size + 1) * kRow] = square;
     farthest = std::max(farthest, square);
   }
-  centers_near_ = farthest <= kNear && action_size <= 12;
+  centers_near_ = profile == Profile::gaussian && farthest <= kNear && action_size <= 12;
 }
 
 template <class T>

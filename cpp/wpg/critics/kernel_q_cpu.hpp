@@ -9,18 +9,22 @@ namespace wpg {
 /// What one state needs of a KernelQ: the centres that matter there.
 template <class T>
 struct StateSlice {
-  const T* exponents;           // (count) log2 of |weight| times the state factor, minus `power`
-  const T* expanded_exponents;  // (count) minus log2(e) |a_m|^2 / 2 as well; null: do not expand
-  const T* signs;               // (count) +0 or -0
-  const T* actions;             // (D, stride), scaled, relative to the middle
-  std::int64_t stride;          // elements from one coordinate to the next
-  std::int64_t count;           // a multiple of the vector width; 0 for a state that is not finite
-  int power;                    // the largest exponent, rounded up: sums are multiplied by 2^power
+  // A Gaussian's: log2 of |weight| times the state factor, minus `power`; of another profile the
+  // number itself, with its sign, over 2^power. (count)
+  const T* exponents;
+  const T*
+      expanded_exponents;   // (count) minus a centre's squared norm as well; null: do not expand
+  const T* blocks;          // action blocks as KernelQ's: rows of actions, then of signs
+  std::int64_t block_size;  // elements from one block to the next
+  std::int64_t count;       // a multiple of the vector width
+  int power;                // the largest exponent, rounded up: sums are multiplied by 2^power
+  bool finite;              // is the state?
 };
 
 #define WPG_DECLARE(isa)                                                                           \
   namespace isa {                                                                                  \
-  /* Elements of T that slice_state wants as scratch. */                                           \
+  /* Elements of T that slice_state may want as scratch. What it touches of them follows the */    \
+  /* centres that it looks at and keeps; the rest is never written. */                             \
   template <class T>                                                                               \
   std::int64_t slice_scratch(const KernelQ<T>& q);                                                 \
   template <class T>                                                                               \

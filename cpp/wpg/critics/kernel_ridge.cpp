@@ -18,9 +18,10 @@ constexpr std::int64_t kColumns = 64;
 // Added to the diagonal of K_mm, whose entries are 1: far above rounding, far below any ridge.
 constexpr double kJitter = 1e-10;
 
-void gaussian_matrix(const double* x, std::int64_t rows, const double* c, std::int64_t columns,
-                     std::int64_t width, double* out, std::int64_t ld) {
-  WPG_CALL(gaussian_matrix(x, rows, c, columns, width, out, ld))
+void product_kernel(Profile profile, const double* x, std::int64_t rows, const double* c,
+                    std::int64_t columns, std::int64_t split, std::int64_t width, double* out,
+                    std::int64_t ld) {
+  WPG_CALL(product_kernel(profile, x, rows, c, columns, split, width, out, ld))
 }
 void solve_right_transposed(double* x, std::int64_t rows, std::int64_t ld, const double* l,
                             std::int64_t size, std::int64_t ld_l) {
@@ -80,8 +81,12 @@ std::vector<double> joined(const double* states, const double* actions, std::int
 
 KernelRidge::KernelRidge(const double* states, const double* actions, std::int64_t count,
                          std::int64_t observation_size, std::int64_t action_size,
-                         const double* state_lengthscale, const double* action_lengthscale)
-    : count_(count), observation_size_(observation_size), action_size_(action_size) {
+                         const double* state_lengthscale, const double* action_lengthscale,
+                         Profile profile)
+    : count_(count),
+      observation_size_(observation_size),
+      action_size_(action_size),
+      profile_(profile) {
   require(count >= 1 && observation_size >= 1 && action_size >= 1,
           "ridge regression needs at least one datum; got n = " + std::to_string(count));
   require_positive(state_lengthscale, observation_size, "state_lengthscale");
@@ -121,7 +126,8 @@ void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
                 sizeof(double) * as_size(width));
   }
   factor_of_centers_.resize(as_size(M * M));
-  gaussian_matrix(chosen.data(), M, chosen.data(), M, width, factor_of_centers_.data(), M);
+  product_kernel(profile_, chosen.data(), M, chosen.data(), M, observation_size_, width,
+                 factor_of_centers_.data(), M);
   for (std::int64_t m = 0; m < M; ++m) factor_of_centers_[as_size(m * M + m)] += kJitter;
   require(cholesky(factor_of_centers_.data(), M),
           "the kernel matrix of the centres is singular: too many centres coincide");
@@ -129,8 +135,8 @@ void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
     for (std::int64_t tile = first; tile < last; ++tile) {
       const std::int64_t begin = tile * kRows, size = std::min(kRows, count_ - begin);
       double* features = features_.data() + begin * stride_;
-      gaussian_matrix(points_.data() + begin * width, size, chosen.data(), M, width, features,
-                      stride_);
+      product_kernel(profile_, points_.data() + begin * width, size, chosen.data(), M,
+                     observation_size_, width, features, stride_);
       solve_right_transposed(features, size, stride_, factor_of_centers_.data(), M, M);
       for (std::int64_t i = 0; i < size; ++i) {
         const double* row = features + i * stride_;
@@ -165,9 +171,9 @@ void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
                  [&](std::int64_t first, std::int64_t last) {
                    const std::int64_t begin = first * kRows;
                    const std::int64_t end = std::min(count_, last * kRows);
-                   gaussian_matrix(points_.data() + begin * width, end - begin,
-                                   points_.data() + worst * width, 1, width, column.data() + begin,
-                                   1);
+                   product_kernel(profile_, points_.data() + begin * width, end - begin,
+                                  points_.data() + worst * width, 1, observation_size_, width,
+                                  column.data() + begin, 1);
                    for (std::int64_t i = begin; i < end; ++i) {
                      if (i == worst) continue;  // the pivot's row is read by every other one
                      double* row = features_.data() + i * stride_;

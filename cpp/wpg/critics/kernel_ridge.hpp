@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "wpg/critics/profiles/profile.hpp"
+
 namespace wpg {
 
 class KernelRidge {
@@ -21,7 +23,8 @@ class KernelRidge {
   /// Data: states (n, O), actions (n, D); copied. Length scales (O), (D), positive.
   KernelRidge(const double* states, const double* actions, std::int64_t count,
               std::int64_t observation_size, std::int64_t action_size,
-              const double* state_lengthscale, const double* action_lengthscale);
+              const double* state_lengthscale, const double* action_lengthscale,
+              Profile profile = Profile::gaussian);
 
   /// Adds the data rows of these indices as centres, in this order. Cost n M^2.
   void add_centers(const std::int64_t* rows, std::int64_t count);
@@ -57,6 +60,7 @@ class KernelRidge {
 
  private:
   std::int64_t count_, observation_size_, action_size_;
+  Profile profile_;
   std::vector<double> points_;  // (n, O + D) in units of length scales
   std::vector<std::int64_t> centers_;
   std::vector<double> factor_of_centers_;  // L, (M, M) row-major lower

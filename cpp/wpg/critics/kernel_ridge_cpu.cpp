@@ -5,6 +5,7 @@
 
 #include "wpg/base/exponential_math.hpp"
 #include "wpg/base/simd.hpp"
+#include "wpg/critics/profiles/profiles_math.hpp"
 
 namespace wpg {
 namespace WPG_ISA {
@@ -17,6 +18,9 @@ using Out = Eigen::Map<RowMajor, 0, Stride>;
 
 }  // namespace
 
+namespace {
+
+/// A product of Gaussians is one Gaussian.
 void gaussian_matrix(const double* x, std::int64_t rows, const double* c, std::int64_t columns,
                      std::int64_t width, double* out, std::int64_t ld_out) {
   for (std::int64_t i = 0; i < rows; ++i) {
@@ -36,6 +40,42 @@ void gaussian_matrix(const double* x, std::int64_t rows, const double* c, std::i
     }
     for (; j < columns; ++j) row[j] = power_of_two<double>(row[j]);
   }
+}
+
+template <class P>
+void profile_matrix(const double* x, std::int64_t rows, const double* c, std::int64_t columns,
+                    std::int64_t split, std::int64_t width, double* out, std::int64_t ld_out) {
+  constexpr double kSquaredUnit = P::kUnit * P::kUnit;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const double* p = x + i * width;
+    for (std::int64_t j = 0; j < columns; j += kLanes<double>) {
+      double state[kLanes<double>] = {}, action[kLanes<double>] = {};
+      const std::int64_t count = columns - j < kLanes<double> ? columns - j : kLanes<double>;
+      for (std::int64_t l = 0; l < count; ++l) {
+        for (std::int64_t k = 0; k < width; ++k) {
+          const double away = p[k] - c[(j + l) * width + k];
+          (k < split ? state : action)[l] += away * away * kSquaredUnit;
+        }
+      }
+      f64v slope;
+      const f64v of_state = P::template profile<f64v>(load<f64v>(state), slope);
+      const f64v value = of_state * P::template profile<f64v>(load<f64v>(action), slope);
+      for (std::int64_t l = 0; l < count; ++l) out[i * ld_out + j + l] = value[l];
+    }
+  }
+}
+
+}  // namespace
+
+void product_kernel(Profile profile, const double* x, std::int64_t rows, const double* c,
+                    std::int64_t columns, std::int64_t split, std::int64_t width, double* out,
+                    std::int64_t ld_out) {
+  if (profile == Profile::gaussian) {
+    return gaussian_matrix(x, rows, c, columns, width, out, ld_out);
+  }
+  with_profile(profile, [&](auto of) __attribute__((always_inline)) {
+    profile_matrix<decltype(of)>(x, rows, c, columns, split, width, out, ld_out);
+  });
 }
 
 void solve_right_transposed(double* x, std::int64_t rows, std::int64_t ld, const double* l,

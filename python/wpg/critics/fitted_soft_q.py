@@ -251,7 +251,7 @@ class FittedSoftQ:
         length = self.action_length * self.half_width
         if actions.grid is not None:
             # One grid for all states: the regression is a Kronecker product of two small ones.
-            kernel = _core.gaussian_kernel_matrix(actions.grid, actions.grid, length)
+            kernel = _core.kernel_matrix(actions.grid, actions.grid, length)
             weights = np.linalg.solve(
                 kernel + 1e-4 * np.eye(A), regression.solve(np.ascontiguousarray(q)).T
             ).T
@@ -299,7 +299,7 @@ class FittedSoftQ:
         """The last solution's values, with the length scales that it was made with."""
         if self.center_states is None:
             return None
-        kernel = _core.gaussian_kernel_matrix(states, self.center_states, self._solved_unit)
+        kernel = _core.kernel_matrix(states, self.center_states, self._solved_unit)
         return [
             head.baseline + _core.matrix_product(kernel, head.weights[:, None])[:, 0]
             for head in self.heads
@@ -324,6 +324,7 @@ class FittedSoftQ:
             "dynamics": self.dynamics.choices(),
             "baselines": [head.baseline for head in self.heads],
             "residual": self.residual,
+            "kernels": [head.q.kernel for head in self.heads],
         }
         arrays = {"center_states": self.center_states, "unit": self._solved_unit}
         for i, head in enumerate(self.heads):
@@ -345,6 +346,8 @@ class FittedSoftQ:
         self.center_states = arrays["center_states"]
         self._solved_unit = arrays["unit"]
         self.residual = float(meta["residual"])
+        # Checkpoints from before kernels had names hold Gaussians.
+        kernels = meta.get("kernels", ["gaussian"] * len(meta["baselines"]))
         self.heads = [
             Head(
                 float(baseline),
@@ -355,7 +358,8 @@ class FittedSoftQ:
                     arrays[f"{i}.q.weights"],
                     state_lengthscale=arrays[f"{i}.q.state_lengthscale"],
                     action_lengthscale=arrays[f"{i}.q.action_lengthscale"],
+                    kernel=kernel,
                 ),
             )
-            for i, baseline in enumerate(meta["baselines"])
+            for i, (baseline, kernel) in enumerate(zip(meta["baselines"], kernels, strict=True))
         ]

@@ -159,7 +159,7 @@ class KernelDynamics:
         linear = _with_one(inputs / self.unit)
         out = np.empty((len(inputs), len(self.mean)))
         for length, centers, columns, weights, slopes in self._parts:
-            kernel = _core.gaussian_kernel_matrix(inputs, centers, self.unit * length)
+            kernel = _core.kernel_matrix(inputs, centers, self.unit * length)
             out[:, columns] = _core.matrix_product(kernel, weights) + linear @ slopes
         out = out * self.scale + self.mean
         after = np.clip(states + out[:, : self.O], self.low, self.high)

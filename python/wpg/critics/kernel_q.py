@@ -13,6 +13,15 @@ __all__ = ["KernelQ", "KernelRidge"]
 
 Float64 = NDArray[np.float64]
 
+KERNELS = ("gaussian", "matern52", "imq")
+
+
+def _require_kernel(kernel: Any) -> None:
+    if not isinstance(kernel, str):
+        raise TypeError(f"kernel is {kernel!r}; it must be a name")
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel is {kernel!r}; it must be one of {', '.join(map(repr, KERNELS))}")
+
 
 def _lengthscale(value: ArrayLike, size: int, dtype: Any, name: str) -> NDArray[Any]:
     try:
@@ -52,7 +61,9 @@ class KernelQ:
     """A soft Q-function as a sum of product kernels over centres.
 
         Q(s, a) = sum_m weights[m] k((s - s_m)/state_lengthscale) k((a - a_m)/action_lengthscale)
-        k(x) = exp(-|x|^2 / 2)
+        k(x) = phi(|x|),    gaussian    phi(r) = exp(-r^2 / 2)
+                            matern52    phi(r) = (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)
+                            imq         phi(r) = (1 + r^2)^(-1/2)
 
     Parameters
     ----------
@@ -60,20 +71,28 @@ class KernelQ:
     center_actions : (M, D) [action]
     weights : (M,) [reward]
     state_lengthscale, action_lengthscale : number or (O,), (D,), positive
-    kernel : "gaussian"
+    kernel : "gaussian", "matern52" (twice differentiable) or "imq" (inverse multiquadric, whose
+        tail is so heavy that every centre matters everywhere); of states and of actions
 
-    Arrays are copied. Cost of a call: S M (O + 4) + S N M' (2 D + 13) operations, M' the centres
-    that matter for a state; the state factor is computed once per state and shared by its N
-    particles. States run in parallel and no bit depends on the number of threads.
-    Accuracy: with u the unit roundoff, R the largest |action| in length scales and
-    e = (M' + 6 (D + 4) (1 + R)^2) u, a value is off by e sum_m |terms|, and a gradient by
-    e sum_m |terms| (|a_m - middle| + |a - middle|) / action_lengthscale^2 +
-    4 (1 + R) u sum_m |terms| / action_lengthscale, middle being that of the centres. Centres with
-    b_m = |weights[m]| k_s below (u / M) max b are skipped, which changes a value by less than
-    u max b. NaN or infinity in a state or a particle gives NaN there.
+    Arrays are copied. From 1024 centres on an index of their states is built, M log M.
+    Cost of a call: with M' the centres that matter for a state and M'' those that are looked at,
+    S (M'' (O + 4) + M' D) + S N M' (2 D + 13) operations. Without an index M'' = M; with it M'' are
+    the centres of those leaves (of 32) that hold the M', and M''/8 boxes. The state factor is
+    computed once per state and shared by its N particles. Memory of a thread: (D + 5) M' + M''.
+    States run in parallel and no bit depends on the number of threads.
+    Accuracy: let u be the unit roundoff, R the largest norm of a state, an action or a centre's in
+    length scales, L the largest |log2 |weights[m]||, psi(r) = -phi'(r)/r, and
+    e = (M' + 6 (O + D + 4) (1 + R)^2 + 2 L) u. A value is off by e sum_m |terms|, and a gradient by
+    e sum_m |weights[m] k_s psi| (|a_m - middle| + |a - middle|) / action_lengthscale^2 +
+    4 (1 + R) u sum_m |weights[m] k_s psi| / action_lengthscale, middle being that of the centres.
+    Centres with b_m = |weights[m]| k_s below (u / M) max b are skipped, which changes a value by
+    less than u max b. Terms below 2^-88 (float32), 2^-900 (float64) times max b count as that; so
+    far away that the square of a distance in length scales overflows, an action's kernel is 0.
+    NaN or infinity in a state or a particle gives NaN there.
     Errors: ValueError or TypeError that names the argument.
 
-    Source: Q holds no entropy of the current action, as in Haarnoja et al. 2018, eq. 2-3.
+    Source: Q holds no entropy of the current action, as in Haarnoja et al. 2018, eq. 2-3; kernels:
+    Rasmussen and Williams 2006, 4.2; Hardy 1971 and Micchelli 1986; index: Bentley 1975.
     """
 
     def __init__(
@@ -86,8 +105,7 @@ class KernelQ:
         action_lengthscale: ArrayLike,
         kernel: str = "gaussian",
     ) -> None:
-        if kernel != "gaussian":
-            raise ValueError(f"kernel is {kernel!r}; it must be 'gaussian'")
+        _require_kernel(kernel)
         dtype = _floats(center_states, "center_states", 2).dtype
         _floats(center_actions, "center_actions", 2, dtype)
         _floats(weights, "weights", 1, dtype)
@@ -109,6 +127,7 @@ class KernelQ:
             weights=weights,
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
+            kernel=kernel,
         )
 
     def __len__(self) -> int:
@@ -116,7 +135,8 @@ class KernelQ:
 
     def __repr__(self) -> str:
         M, O = self.center_states.shape
-        return f"KernelQ(M={M}, O={O}, D={self.center_actions.shape[1]}, {self.dtype})"
+        kernel = "" if self.kernel == "gaussian" else f", {self.kernel}"
+        return f"KernelQ(M={M}, O={O}, D={self.center_actions.shape[1]}, {self.dtype}{kernel})"
 
     def astype(self, dtype: Any) -> KernelQ:
         """The same function with arrays of another dtype."""
@@ -139,7 +159,11 @@ class KernelQ:
     ) -> NDArray[Any]:
         """grad_a Q at every particle: (S, N, D) [reward / action].
 
-        grad_a Q = sum_m weights[m] k_s k_a (a_m - a) / action_lengthscale^2
+        grad_a Q = sum_m weights[m] k_s psi(r) (a_m - a) / action_lengthscale^2,
+        psi(r) = -phi'(r)/r,  r = |(a - a_m)/action_lengthscale|
+
+        psi is phi for "gaussian", 5/3 (1 + sqrt(5) r) exp(-sqrt(5) r) for "matern52" and phi^3 for
+        "imq": finite at r = 0, where a centre adds nothing.
         """
         return self._evaluate(states, particles, False, True, None, out)[1]
 
@@ -173,11 +197,16 @@ class KernelQ:
 
     @classmethod
     def mean(cls, critics: list[KernelQ]) -> KernelQ:
-        """The mean of several critics with the same length scales, which is a KernelQ again."""
+        """The mean of several critics with one kernel and the same length scales, a KernelQ again."""
         if not critics:
             raise ValueError("critics is empty; the mean wants at least one")
         first = critics[0]
         for other in critics[1:]:
+            if other.kernel != first.kernel:
+                raise ValueError(
+                    f"the critics have different kernels, {first.kernel!r} and {other.kernel!r}; "
+                    "their mean is no KernelQ"
+                )
             if not (
                 np.array_equal(other.state_lengthscale, first.state_lengthscale)
                 and np.array_equal(other.action_lengthscale, first.action_lengthscale)
@@ -191,6 +220,7 @@ class KernelQ:
             np.concatenate([q.weights for q in critics]) / first.dtype.type(len(critics)),
             state_lengthscale=first.state_lengthscale,
             action_lengthscale=first.action_lengthscale,
+            kernel=first.kernel,
         )
 
     @classmethod
@@ -204,6 +234,7 @@ class KernelQ:
         ridge: float,
         state_lengthscale: ArrayLike,
         action_lengthscale: ArrayLike,
+        kernel: str = "gaussian",
         tolerance: float = 1e-6,
     ) -> KernelQ | list[KernelQ]:
         """Nystroem ridge regression of `targets` on the product kernel.
@@ -217,7 +248,7 @@ class KernelQ:
         centers : how many centres to choose greedily among the data (fewer if the data are
             explained to `tolerance` before), or the row numbers of the centres
         ridge : > 0, relative to the number of data
-        state_lengthscale, action_lengthscale : as in `KernelQ`
+        state_lengthscale, action_lengthscale, kernel : as in `KernelQ`
 
         Returns
         -------
@@ -244,6 +275,7 @@ class KernelQ:
             np.ascontiguousarray(actions, dtype=np.float64),
             state_lengthscale=state_lengthscale,
             action_lengthscale=action_lengthscale,
+            kernel=kernel,
         )
         if isinstance(centers, (int, np.integer)) and not isinstance(centers, bool):
             regression.add_greedy_centers(int(centers), tolerance)
@@ -267,6 +299,7 @@ class KernelRidge:
     ----------
     states : (n, O), actions : (n, D), float64
     state_lengthscale, action_lengthscale : number or (O,), (D,), positive
+    kernel : as in `KernelQ`
 
     Use: `add_centers` or `add_greedy_centers`, then `factor(ridge)`, then `solve(targets)` as often
     as wanted. Cost: n M^2 once, n M + M^2 for each column of targets; memory n M.
@@ -281,7 +314,10 @@ class KernelRidge:
         *,
         state_lengthscale: ArrayLike,
         action_lengthscale: ArrayLike,
+        kernel: str = "gaussian",
     ) -> None:
+        _require_kernel(kernel)
+        self.kernel = kernel
         self.states = _kept(_floats(states, "states", 2, np.dtype(np.float64)))
         self.actions = _kept(_floats(actions, "actions", 2, np.dtype(np.float64)))
         self.state_lengthscale = _lengthscale(
@@ -295,6 +331,7 @@ class KernelRidge:
             actions=actions,
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
+            kernel=kernel,
         )
 
     def add_centers(self, rows: NDArray[np.integer[Any]]) -> None:
@@ -344,4 +381,5 @@ class KernelRidge:
             np.ascontiguousarray(weights),
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
+            kernel=self.kernel,
         )

@@ -7,7 +7,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["kernel_q", "kernel_q_terms"]
+__all__ = ["kernel_q", "kernel_q_terms", "profile"]
+
+
+def profile(kernel: str, r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A radial kernel phi(r) and psi(r) = -phi'(r)/r at distances r >= 0 in length scales.
+
+        gaussian    exp(-r^2 / 2)                                        psi = phi
+        matern52    (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)          5/3 (1 + sqrt(5) r) exp(...)
+        imq         (1 + r^2)^(-1/2)                                     phi^3
+
+    Source: Rasmussen and Williams 2006, eq. 4.9 and 4.17; Hardy 1971.
+    """
+    if kernel == "gaussian":
+        value = np.exp(-(r**2) / 2)
+        return value, value
+    if kernel == "matern52":
+        t = np.sqrt(5) * r
+        return (1 + t + t**2 / 3) * np.exp(-t), 5 / 3 * (1 + t) * np.exp(-t)
+    if kernel == "imq":
+        value = (1 + r**2) ** -0.5
+        return value, value**3
+    raise ValueError(f"kernel is {kernel!r}; it must be 'gaussian', 'matern52' or 'imq'")
 
 
 def kernel_q_terms(
@@ -19,41 +40,44 @@ def kernel_q_terms(
     *,
     state_lengthscale: ArrayLike,
     action_lengthscale: ArrayLike,
+    kernel: str = "gaussian",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """What each centre adds to the value and to the action gradient at every particle.
 
         value_terms    = weights[m] k((s - s_m)/state_lengthscale) k((a - a_m)/action_lengthscale)
-        gradient_terms = value_terms (a_m - a) / action_lengthscale^2,      k(x) = exp(-|x|^2 / 2)
+        slope_terms    = weights[m] k((s - s_m)/state_lengthscale) psi(r)
+        gradient       = sum_m slope_terms (a_m - a) / action_lengthscale^2,       k(x) = phi(|x|)
 
     Parameters
     ----------
     center_states : (M, O), center_actions : (M, D), weights : (M,)
     states : (S, O), particles : (S, N, D)
     state_lengthscale, action_lengthscale : number or (O,), (D,)
+    kernel : "gaussian", "matern52" or "imq", see `profile`
 
     Returns
     -------
-    value_terms (S, N, M) [reward], gradient_terms (S, N, M, D) [reward / action], and
-    action_exponents (S, N, M), the numbers |a - a_m|^2 / (2 action_lengthscale^2).
+    value_terms (S, N, M) [reward], slope_terms (S, N, M) [reward], and state_terms (S, M), the
+    numbers weights[m] k((s - s_m)/state_lengthscale) [reward].
     """
-    (S, N, D), M = particles.shape, len(weights)
+    (S, N, _), M = particles.shape, len(weights)
     state_unit = np.asarray(state_lengthscale, dtype=np.float64)
     action_unit = np.asarray(action_lengthscale, dtype=np.float64)
     center_states, center_actions = center_states.astype(float), center_actions.astype(float)
     weights, states = weights.astype(float), states.astype(float)
     particles = particles.astype(float)
     value_terms = np.empty((S, N, M))
-    gradient_terms = np.empty((S, N, M, D))
-    action_exponents = np.empty((S, N, M))
+    slope_terms = np.empty((S, N, M))
+    state_terms = np.empty((S, M))
     for s in range(S):
         state_away = (center_states - states[s]) / state_unit
-        state_factor = np.exp(-0.5 * np.sum(state_away**2, axis=1))
+        state_terms[s] = weights * profile(kernel, np.linalg.norm(state_away, axis=1))[0]
         for n in range(N):
             away = (center_actions - particles[s, n]) / action_unit
-            action_exponents[s, n] = 0.5 * np.sum(away**2, axis=1)
-            value_terms[s, n] = weights * state_factor * np.exp(-action_exponents[s, n])
-            gradient_terms[s, n] = value_terms[s, n][:, None] * away / action_unit
-    return value_terms, gradient_terms, action_exponents
+            value, slope = profile(kernel, np.linalg.norm(away, axis=1))
+            value_terms[s, n] = state_terms[s] * value
+            slope_terms[s, n] = state_terms[s] * slope
+    return value_terms, slope_terms, state_terms
 
 
 def kernel_q(
@@ -65,6 +89,7 @@ def kernel_q(
     *,
     state_lengthscale: ArrayLike,
     action_lengthscale: ArrayLike,
+    kernel: str = "gaussian",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Values (S, N) and action gradients (S, N, D) of a KernelQ: the sums of `kernel_q_terms`.
 
@@ -72,7 +97,7 @@ def kernel_q(
 
     Parameters, units and source as in `kernel_q_terms`. Cost: S N M (O + D); no centre is skipped.
     """
-    value_terms, gradient_terms, _ = kernel_q_terms(
+    value_terms, slope_terms, _ = kernel_q_terms(
         center_states,
         center_actions,
         weights,
@@ -80,5 +105,8 @@ def kernel_q(
         particles,
         state_lengthscale=state_lengthscale,
         action_lengthscale=action_lengthscale,
+        kernel=kernel,
     )
-    return value_terms.sum(axis=2), gradient_terms.sum(axis=2)
+    action_unit = np.asarray(action_lengthscale, dtype=np.float64)
+    away = (center_actions.astype(float) - particles.astype(float)[:, :, None]) / action_unit**2
+    return value_terms.sum(axis=2), (slope_terms[..., None] * away).sum(axis=2)
