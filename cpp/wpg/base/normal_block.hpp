@@ -81,7 +81,7 @@ class NormalBlock {
   void draw_exponential(const NoiseKey& key, const Block& block, T* to) {
     const std::int64_t groups = (block.particles + kGroup<T> - 1) / kGroup<T>;
     const std::int64_t blocks = ((block.states - 1) * groups_ + groups) * dimension_;
-    random_words<false>(key, block, blocks);
+    random_words<false>(key, block, blocks, {});
     for (int k = 0; k < kGroup<T>; ++k) {
       T* word = column(k);
       for (std::int64_t b = 0; b < blocks; b += kLanes<T>) {
