@@ -37,13 +37,16 @@ constexpr std::int64_t rounded_up(std::int64_t count, std::int64_t to) {
 
 /// tile[j, i] = k of row j and column i, for two vectors of columns and four rows at a time.
 /// Adds the sums over rows, and those of k log2 k times `log_weight`.
-template <class T, int kD, bool kExpanded, bool kLogs>
-void fill_tile(T* tile, T* sums, T* logs, const T* xi, const T* xj, const T* halves_i,
-               const T* halves_j, std::int64_t dimension, T steepness, T log_weight,
-               std::int64_t vectors, std::int64_t rows) {
+///
+/// D is a number of the run on purpose: unrolled over small D, accumulators wander between
+/// registers and a pair takes up to 1.6 times as long (GCC 12, Zen 3).
+template <class T, bool kExpanded, bool kLogs>
+__attribute__((noinline)) void fill_tile(T* tile, T* sums, T* logs, const T* xi, const T* xj,
+                                         const T* halves_i, const T* halves_j, std::int64_t D,
+                                         T steepness, T log_weight, std::int64_t vectors,
+                                         std::int64_t rows) {
   using V = vector_of<T>;
   constexpr std::int64_t kTile = kPairTile<T>;
-  const std::int64_t D = kD == 0 ? dimension : kD;
   const V minus_steepness = everywhere<V>(-steepness);
   for (std::int64_t v = 0; v < vectors; v += 2) {
     const std::int64_t i = v * kLanes<T>;
@@ -57,7 +60,7 @@ void fill_tile(T* tile, T* sums, T* logs, const T* xi, const T* xj, const T* hal
         e[0][b] = kExpanded ? V(half[0] + other) : V{};
         e[1][b] = kExpanded ? V(half[1] + other) : V{};
       }
-#pragma GCC unroll 6
+#pragma GCC unroll 2
       for (std::int64_t d = 0; d < D; ++d) {
         const V at[2] = {load<V>(xi + d * kTile + i), load<V>(xi + d * kTile + i + kLanes<T>)};
 #pragma GCC unroll 4
@@ -94,31 +97,6 @@ void fill_tile(T* tile, T* sums, T* logs, const T* xi, const T* xj, const T* hal
   }
 }
 
-template <class T, bool kExpanded, bool kLogs>
-void fill_tile_of_dimension(T* tile, T* sums, T* logs, const T* xi, const T* xj, const T* halves_i,
-                            const T* halves_j, std::int64_t D, T steepness, T log_weight,
-                            std::int64_t vectors, std::int64_t rows) {
-  const auto run = [&](auto dimension) {
-    fill_tile<T, decltype(dimension)::value, kExpanded, kLogs>(
-        tile, sums, logs, xi, xj, halves_i, halves_j, D, steepness, log_weight, vectors, rows);
-  };
-  using std::integral_constant;
-  switch (D) {
-    case 1:
-      return run(integral_constant<int, 1>{});
-    case 2:
-      return run(integral_constant<int, 2>{});
-    case 3:
-      return run(integral_constant<int, 3>{});
-    case 4:
-      return run(integral_constant<int, 4>{});
-    case 6:
-      return run(integral_constant<int, 6>{});
-    default:
-      return run(integral_constant<int, 0>{});
-  }
-}
-
 /// sums[c, i] += factor * sum_j tile[j, i] (right[c, j] or left[c, i] - right[c, j])
 template <class T, int kC, bool kDifferences>
 void multiply_tile(T* sums, const T* tile, const T* left, const T* right, T factor,
@@ -126,7 +104,7 @@ void multiply_tile(T* sums, const T* tile, const T* left, const T* right, T fact
   using V = vector_of<T>;
   constexpr std::int64_t kTile = kPairTile<T>;
   // Few columns: several rows at once, or every addition would wait for the one before.
-  constexpr int kRows = kC == 1 ? 4 : kC <= 3 ? 2 : 1;
+  constexpr int kRows = kDifferences ? (kC <= 2 ? 2 : 1) : kC == 1 ? 4 : kC <= 3 ? 2 : 1;
   for (std::int64_t v = 0; v < vectors; v += 2) {
     const std::int64_t i = v * kLanes<T>;
     V sum[kRows][2][kC] = {};
@@ -473,7 +451,7 @@ void GaussianPairs<T>::fill(std::int64_t I, std::int64_t J, bool both, bool logs
   const T* const x = x_.get();
   const T* const halves = halves_.get();
   const auto run = [&](auto expanded, auto with_logs) {
-    fill_tile_of_dimension<T, decltype(expanded)::value, decltype(with_logs)::value>(
+    fill_tile<T, decltype(expanded)::value, decltype(with_logs)::value>(
         tile, sums, logs_.get() + I * kTile, x + I * D_ * kTile, x + J * D_ * kTile,
         halves + I * kTile, halves + J * kTile, D_, steepness_, both ? T(2) : T(1), vectors_of(I),
         rounded_up(count_of(J), 4));
