@@ -33,9 +33,9 @@ struct MixtureShape {
 /// positive, and a box with boundary clip, whose law has atoms, throw std::invalid_argument before
 /// anything is written.
 ///
-/// In a squashed box (squash_math.hpp) points and means are actions inside it, std is that of y, and
-/// the answer is the log-density of the actions: that of y minus log |da/dy|. A wall counts as the
-/// number beside it; means outside throw as well.
+/// In a squashed box (squash_math.hpp) points and means are actions inside it, std is that of y,
+/// and the answer is the log-density of the actions: that of y minus log |da/dy|. A wall counts as
+/// the number beside it; means outside throw as well.
 ///
 /// Where std < H / 2, H the width of the box or half the period, images are added until the rest is
 /// below u / 4 of the point's own term, u the unit roundoff; otherwise the cosine series of the
