@@ -67,12 +67,14 @@ struct KernelQProblem {
   }
 
   /// The particles of the first state against the sums in double. Every term is off by at most
-  /// 6 (D + 4)(1 + R)^2 u of itself, R <= sqrt(D), the sum by M u more, and what is skipped is
-  /// below u of the largest term; |a - a_m| <= 2 sqrt(D) in length scales (header of KernelQ).
+  /// 6 (O + D + 4)(1 + R)^2 u of itself, R <= sqrt(O) / state_lengthscale + sqrt(D) the largest
+  /// norm in length scales, the sum by M u more, and what is skipped is below u of the largest
+  /// term; |a - a_m| <= 2 sqrt(D) (header of KernelQ).
   Answer check() const {
     const std::int64_t D = shape.dimension;
-    const auto width = static_cast<double>(D);
-    const double each = 6 * (width + 4) * std::pow(1 + std::sqrt(width), 2);
+    const auto width = static_cast<double>(D), seen = static_cast<double>(observation_size);
+    const double reach_of_all = std::sqrt(seen) / state_lengthscale + std::sqrt(width);
+    const double each = 6 * (seen + width + 4) * std::pow(1 + reach_of_all, 2);
     double worst = 0;
     for (std::int64_t n = 0; n < shape.particles; ++n) {
       std::vector<double> slope(at(D), 0.0);

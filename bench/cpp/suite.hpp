@@ -1,4 +1,4 @@
-// Runs the cases: for the program wpg_bench and for the Python module wpg._bench.
+// Runs the cases: for the program wpg_bench and for `wpg bench`.
 #pragma once
 
 #include <functional>

@@ -27,9 +27,7 @@ add_library(wpg_core STATIC
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
 target_compile_features(wpg_core PUBLIC cxx_std_17)
-# Each function in a section of its own, so that who links the core takes what it calls.
-target_compile_options(wpg_core PRIVATE
-  -Wall -Wextra -Wshadow -ffp-contract=off -ffunction-sections -fdata-sections)
+target_compile_options(wpg_core PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off)
 target_include_directories(wpg_core PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -74,8 +72,7 @@ function(wpg_instruction_set name)
     target_compile_definitions(${object} PRIVATE WPG_ISA=${name})
     target_compile_options(${object} PRIVATE
       -Wall -Wextra -Wno-psabi -Wno-ignored-attributes
-      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns
-      -ffunction-sections -fdata-sections ${ARGN})
+      -O3 -fno-math-errno -fno-trapping-math -fno-tree-loop-distribute-patterns ${ARGN})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # false alarms out of avx512fintrin.h
       target_compile_options(${object} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
     endif()

@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m) {
   wpg::bindings::bind_critics(m);
   wpg::bindings::bind_density(m);
   wpg::bindings::bind_flow(m);
+  wpg::bindings::bind_bench(m);
 }

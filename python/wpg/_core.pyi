@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,11 @@ def matrix_product(a: _Float64, b: _Float64) -> _Float64: ...
 def ridge_path(
     features: _Float64, targets: _Float64, ridges: _Float64, wants_errors: bool
 ) -> tuple[_Float64, _Float64 | None]: ...
+def bench_names() -> list[str]: ...
+def bench_context() -> str: ...
+def bench_run(
+    filter: str, repetitions: int, min_time: float, threads: int, say: Callable[[str], None]
+) -> str: ...
 
 class _KernelQ:
     def __init__(

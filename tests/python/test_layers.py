@@ -13,7 +13,7 @@ PACKAGE = ROOT / "python" / "wpg"
 
 # Lower may not import upper, siblings do not import each other. A package is one node.
 LAYERS: list[set[str]] = [
-    {"reference", "_core", "_bench", "errors", "supports"},
+    {"reference", "_core", "errors", "supports"},
     {"exact", "threads", "noise", "squash", "bandwidths"},
     {"transport", "density", "critics", "envs", "replay", "checkpoint"},
     {"policy", "evaluation"},

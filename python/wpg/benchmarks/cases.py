@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from wpg import _bench
+from wpg import _core
 
 __all__ = ["case_names", "run_cases"]
 
 
 def case_names() -> list[str]:
     """The names of the C++ cases, `routine/shape/variant`."""
-    return _bench.names()
+    return _core.bench_names()
 
 
 def run_cases(
@@ -42,7 +42,7 @@ def run_cases(
     Errors: ValueError for a filter that lets nothing through, repetitions, times or threads out of
     range; RuntimeError if a case gives a wrong answer, before it is timed.
     """
-    text = _bench.run(
+    text = _core.bench_run(
         filter=filter, repetitions=repetitions, min_time=min_time, threads=threads, say=say
     )
     return json.loads(text)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from wpg import _bench, threads
+from wpg import _core, threads
 from wpg.benchmarks.alternation import LEAST_ROUNDS, Ratio, alternate, ratio_of
 from wpg.benchmarks.works import Form, Work, build_works, disagreement
 from wpg.checkpoint import write_text
@@ -190,7 +190,7 @@ def _context(libraries: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         name: library if isinstance(library, str) else library.version()
         for name, library in libraries.items()
     }
-    return {**json.loads(_bench.context()), "libraries": versions, **more}
+    return {**json.loads(_core.bench_context()), "libraries": versions, **more}
 
 
 def _introduce(context: dict[str, Any], say: Say) -> None:
