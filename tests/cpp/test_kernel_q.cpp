@@ -1,12 +1,15 @@
-// KernelQ against a double loop in long double, exp against std::exp, central differences, bits
-// over threads, refusals.
+// KernelQ against a double loop in long double, exp and log against the standard library, profiles
+// and gradients against central differences, the index against a scan, bits over threads, refusals.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "hash.hpp"
 #include "wpg/base/exponential_math.hpp"
+#include "wpg/base/logarithm_math.hpp"
 #include "wpg/critics/kernel_q.hpp"
+#include "wpg/critics/kernel_q_cpu.hpp"
+#include "wpg/critics/profiles/profiles_math.hpp"
 
 namespace {
 
@@ -28,9 +31,10 @@ struct Problem {
     for (std::int64_t i = 0; i < d; ++i) action_lengthscale.push_back(i % 2 == 0 ? T(0.5) : T(1));
   }
 
-  wpg::KernelQ<T> critic() const {
+  wpg::KernelQ<T> critic(std::int64_t indexed = wpg::KernelQ<T>::kIndexed) const {
     return wpg::KernelQ<T>(center_states.data(), center_actions.data(), weights.data(), M, O, D,
-                           state_lengthscale.data(), action_lengthscale.data());
+                           state_lengthscale.data(), action_lengthscale.data(),
+                           wpg::Profile::gaussian, indexed);
   }
 };
 
@@ -79,7 +83,7 @@ Sums double_loop(const Problem<T>& p, const T* state, const T* action) {
   return sums;
 }
 
-/// The header's factor, M' + 6 (D + 4) (1 + R)^2, for one action.
+/// The header's factor, M' + 6 (O + D + 4) (1 + R)^2 + 2 L, from below: without O, states and L.
 template <class T>
 long double stated_factor(const Problem<T>& p, const T* action) {
   long double largest = 0;
@@ -198,6 +202,120 @@ void check_power_of_two(T lowest, T highest, long double allowed) {
   CHECK(std::isnan(wpg::power_of_two<T>(std::numeric_limits<T>::quiet_NaN())));
 }
 
+/// At its centre one centre's value is its weight, by way of the vectors' power of two in base two
+/// of a number in (-1, 0]: 4.5e-7 relative (float) or 4e-16 (double), and 2 u for the logarithm and
+/// the product.
+template <class T>
+void check_power_of_vectors() {
+  const long double allowed = sizeof(T) == 4 ? 4.5e-7L : 4e-16L;
+  const long double u = std::numeric_limits<T>::epsilon() / 2;
+  const T zero = 0, one = 1;
+  for (const wpg::Isa isa : wpg::available_isas()) {
+    wpg::set_active_isa(wpg::isa_name(isa));
+    long double worst = 0;
+    for (int i = 0; i < 20000; ++i) {
+      const T weight = (i % 2 == 0 ? T(1) : T(-1)) * (T(0.5) + static_cast<T>(i) / T(40000));
+      const wpg::KernelQ<T> critic(&zero, &zero, &weight, 1, 1, 1, &one, &one);
+      T value = 0;
+      critic.evaluate(&value, nullptr, &zero, &zero, {1, 1, 1});
+      worst = std::max(worst, std::fabs(value / static_cast<long double>(weight) - 1));
+    }
+    std::printf("one centre<%s> %s: %.3Lg relative\n", sizeof(T) == 4 ? "float" : "double",
+                wpg::isa_name(isa), worst);
+    CHECK_AT_MOST(worst, allowed + 2 * u);
+  }
+}
+
+/// The logarithm's stated error, 2 u (1 + log2 x), for x >= 1.
+template <class T>
+void check_logarithm() {
+  const long double u = std::numeric_limits<T>::epsilon() / 2;
+  long double worst = 0;
+  for (int i = 0; i <= 200000; ++i) {
+    const T x = i < 100000 ? T(1) + static_cast<T>(i) / T(30000)
+                           : static_cast<T>(std::exp2((i - 100000) / 800.0));
+    const long double want = std::log2(static_cast<long double>(x));
+    worst = std::max(worst, std::fabs(wpg::binary_logarithm<T>(x) - want) / (u * (1 + want)));
+  }
+  std::printf("log2<%s>: %.2Lg u (1 + log2 x)\n", sizeof(T) == 4 ? "float" : "double", worst);
+  CHECK_AT_MOST(worst, 2.0L);
+  CHECK_EQUAL(wpg::binary_logarithm<T>(T(1)), T(0));
+  CHECK(std::isfinite(wpg::binary_logarithm<T>(std::numeric_limits<T>::max())));
+}
+
+/// A profile against its own logarithm, its slope against central differences in r^2: those are off
+/// by h^2 times a third derivative, below 1e-9 here, and rounding, u / h = 2e-12.
+void check_profiles() {
+  for (const char* name : {"gaussian", "matern52", "imq"}) {
+    const wpg::Profile profile = wpg::profile_of(name);
+    CHECK_EQUAL(std::string(wpg::profile_name(profile)), std::string(name));
+    wpg::with_profile(profile, [](auto of) {
+      using P = decltype(of);
+      constexpr double kSquaredUnit = P::kUnit * P::kUnit, h = 1e-4;
+      double slope = 0, ignored = 0;
+      CHECK_EQUAL(P::template profile<double>(0.0, slope), 1.0);
+      CHECK(slope >= 1 && slope < 1.7);
+      double before = 1;
+      for (double square = 0.25; square < 60; square += 0.37) {
+        const double value = P::template profile<double>(square * kSquaredUnit, slope);
+        CHECK(value < before);
+        before = value;
+        CHECK_AT_MOST(
+            std::fabs(P::template log2_profile<double>(square * kSquaredUnit) - std::log2(value)),
+            1e-13);
+        const double up = P::template profile<double>((square + h) * kSquaredUnit, ignored);
+        const double down = P::template profile<double>((square - h) * kSquaredUnit, ignored);
+        CHECK_AT_MOST(std::fabs(-2 * (up - down) / (2 * h) - slope), 1e-7 * (1 + slope));
+      }
+    });
+  }
+  CHECK_REFUSED(wpg::profile_of("laplace"), "'gaussian', 'matern52', 'imq'");
+}
+
+/// The exponents that a slice keeps, sorted, without what fills its last vector.
+template <class T>
+std::vector<T> kept_exponents(const wpg::KernelQ<T>& q, const T* state) {
+  std::vector<T> scratch(static_cast<std::size_t>(wpg::base::slice_scratch(q)) + 64);
+  const auto slice = wpg::base::slice_state(q, state, scratch.data());
+  std::vector<T> exponents(slice.exponents, slice.exponents + slice.count);
+  T highest = -std::numeric_limits<T>::infinity();
+  for (const T x : exponents) highest = std::max(highest, x);
+  T bits = 0;
+  while (std::exp2(bits) < static_cast<T>(q.centers())) bits += 1;
+  const T cut = highest - bits - (sizeof(T) == 4 ? 24 : 53);
+  exponents.erase(
+      std::remove_if(exponents.begin(), exponents.end(), [cut](T x) { return x < cut; }),
+      exponents.end());
+  std::sort(exponents.begin(), exponents.end());
+  return exponents;
+}
+
+/// With an index the same centres matter, to the bit, as when all are looked at: narrow and wide
+/// kernels, one to twenty coordinates, equal coordinates, far states.
+template <class T>
+void check_index() {
+  constexpr std::int64_t M = 3000;
+  for (const std::int64_t O : {1, 2, 3, 5, 12, 20}) {
+    for (const T lengthscale : {T(0.02), T(0.2), T(3)}) {
+      Problem<T> p(M, O, 2);
+      for (auto& l : p.state_lengthscale) l = lengthscale;
+      for (std::size_t i = 0; i < p.center_states.size(); i += 3) {
+        p.center_states[i] = std::round(4 * p.center_states[i]) / 4;
+      }
+      for (std::size_t m = 0; m < p.weights.size(); m += 11) p.weights[m] = 0;
+      const auto with = p.critic(), without = p.critic(M + 1);
+      CHECK(with.index().levels() >= 2 && without.index().levels() == 0);
+      auto states = numbers<T>(20 * O, 11);
+      for (std::int64_t o = 0; o < O; ++o) states[static_cast<std::size_t>(o)] = T(4);
+      for (std::int64_t s = 0; s < 20; ++s) {
+        const auto found = kept_exponents(with, states.data() + s * O);
+        CHECK(!found.empty());
+        CHECK_EQUAL(hash_of(found), hash_of(kept_exponents(without, states.data() + s * O)));
+      }
+    }
+  }
+}
+
 template <class T>
 void check_threads_and_refusals() {
   for (const std::int64_t D : {1, 3, 5}) {
@@ -243,6 +361,13 @@ int main() {
   check_skipping<float>();
   check_skipping<double>();
   check_central_differences();
+  check_power_of_vectors<float>();
+  check_power_of_vectors<double>();
+  check_logarithm<float>();
+  check_logarithm<double>();
+  check_profiles();
+  check_index<float>();
+  check_index<double>();
   check_threads_and_refusals<float>();
   check_threads_and_refusals<double>();
   return result();

@@ -241,3 +241,22 @@ class TestBadFiles:
         write_checkpoint(tmp_path / "bad.npz", meta, arrays)
         with pytest.raises(UsageError):
             wpg.WPG.load(tmp_path / "bad.npz")
+
+
+def test_a_checkpoint_keeps_the_names_of_the_kernels_and_old_ones_had_none() -> None:
+    agent = trained()
+    meta, arrays = agent.critic.snapshot()
+    assert meta["kernels"] == ["gaussian", "gaussian"]
+    wanted = [head.q.value(*cloud_of(head.q)) for head in agent.critic.heads]
+    for kernels in (["matern52", "imq"], None):
+        given = {key: value for key, value in meta.items() if key != "kernels"}
+        agent.critic.restore(given | ({} if kernels is None else {"kernels": kernels}), arrays)
+        names = [head.q.kernel for head in agent.critic.heads]
+        assert names == (kernels or ["gaussian", "gaussian"])
+    for head, values in zip(agent.critic.heads, wanted, strict=True):
+        assert np.array_equal(head.q.value(*cloud_of(head.q)), values)
+
+
+def cloud_of(q: wpg.critics.KernelQ) -> tuple[Any, Any]:
+    """The first centres as states, each with its own action as its one particle."""
+    return q.center_states[:5].copy(), q.center_actions[:5, None].copy()

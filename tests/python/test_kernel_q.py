@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from bits import bits, same_on_all_threads, simd
+from wpg import _core
 from wpg.critics import KernelQ
-from wpg.reference.critics import kernel_q, kernel_q_terms
+from wpg.reference.critics import kernel_q, kernel_q_terms, profile
 from wpg.threads import available_simd_isas
+from wpg.transport import flow, langevin
 
 DTYPES = [np.float32, np.float64]
 
@@ -18,7 +20,7 @@ def unit_roundoff(dtype):
 
 
 KERNELS = ["gaussian", "matern52", "imq"]
-INDEXED = 1024  # as many centres have an index
+INDEXED = 512  # as many centres have an index
 
 
 def problem(
@@ -92,6 +94,10 @@ def twin(critic, states, particles):
     # The difference a_m - a itself is off by the rounding of both in length scales.
     difference = 4 * (1 + R) * u * slopes.sum(axis=2)[..., None] / unit
     gradient_error = factor * sizes + difference + skipped + none
+    # Results below the normal numbers are rounded to multiples of the smallest one.
+    smallest = float(np.finfo(critic.dtype).smallest_subnormal)
+    value_error += smallest
+    gradient_error += smallest * (1 + 1 / unit)
     return value, gradient, value_error, gradient_error
 
 
@@ -174,11 +180,47 @@ def test_the_stated_error_holds_for_a_gradient_near_a_centre(dtype):
     assert_equals_twin(critic, np.zeros((1, 1), dtype), np.array([[[2.7 + 1e-4]]], dtype))
 
 
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_stated_error_holds_on_generated_cases(kernel, dtype):
+    # 6 x 167 = 1,002 cases: sizes, length scales from a tenth to ten times the spread of the data,
+    # weights over twelve orders of magnitude, some of them 0, clouds away from the origin, centres
+    # that coincide with each other and with particles, one case in twelve with an index.
+    random = np.random.default_rng(KERNELS.index(kernel) + 10 * DTYPES.index(dtype))
+    for case in range(167):
+        O, D = int(random.integers(1, 9)), int(random.integers(1, 13))
+        M = int(random.integers(INDEXED, 900)) if case % 12 == 0 else int(random.integers(1, 90))
+        N = int(random.integers(1, 20))
+        shift = random.choice([0.0, 0.0, 3.0])
+        center_states = (random.uniform(-1, 1, (M, O)) + shift).astype(dtype)
+        center_actions = (random.uniform(-1, 1, (M, D)) + shift).astype(dtype)
+        weights = (random.normal(size=M) * 10 ** random.uniform(-6, 6, M)).astype(dtype)
+        weights[random.uniform(size=M) < 0.05] = 0
+        repeated = random.integers(M, size=M // 5)
+        center_states[repeated] = center_states[0]
+        center_actions[repeated[::2]] = center_actions[0]
+        critic = KernelQ(
+            center_states,
+            center_actions,
+            weights,
+            state_lengthscale=10 ** random.uniform(-1, 1, O),
+            action_lengthscale=10 ** random.uniform(-0.5, 1, D),
+            kernel=kernel,
+        )
+        states = (random.uniform(-1, 1, (2, O)) + shift).astype(dtype)
+        particles = (random.uniform(-1, 1, (2, N, D)) + shift).astype(dtype)
+        states[0] = center_states[-1]
+        particles[0, 0] = center_actions[-1]
+        assert_equals_twin(critic, states, particles)
+
+
 @pytest.mark.property
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("D", [1, 2, 3, 5, 6])
-def test_the_gradient_is_the_derivative_of_the_value(D):
+def test_the_gradient_is_the_derivative_of_the_value(D, kernel):
     # At h = 1e-5 both h^2 |Q'''| / 6 and u |Q| / h are below 1e-9 of sum |terms|.
-    critic, states, particles = problem(100, 3, D, np.float64, N=7)
+    critic, states, particles = problem(100, 3, D, np.float64, N=7, kernel=kernel)
     gradient = critic.action_gradient(states, particles)
     h = 1e-5
     for d in range(D):
@@ -187,6 +229,147 @@ def test_the_gradient_is_the_derivative_of_the_value(D):
         down[:, :, d] -= h
         slope = (critic.value(states, up) - critic.value(states, down)) / (2 * h)
         assert np.abs(slope - gradient[:, :, d]).max() <= 1e-6 * np.abs(gradient).max()
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_psi_is_the_derivative_of_the_profile_by_a_complex_step(kernel):
+    # d/dr at r + ih: exact to h^2 = 1e-40. The twin's profiles are analytic functions of r.
+    r = np.concatenate([np.linspace(0.01, 8, 200), [1e-6]])
+    with np.errstate(all="raise"):
+        value, psi = profile(kernel, r)
+        derivative = profile(kernel, r + 1e-20j)[0].imag / 1e-20
+    # 1 - phi cancels in psi r for small r only as r u: relative to the largest slope.
+    assert np.abs(derivative + psi * r).max() <= 1e-15
+    assert np.all(np.diff(profile(kernel, np.linspace(0, 8, 500))[0]) < 0)
+    at_zero = profile(kernel, np.zeros(1))
+    assert at_zero[0] == 1
+    assert at_zero[1] == pytest.approx({"matern52": 5 / 3}.get(kernel, 1.0), rel=1e-15)
+    assert value.shape == r.shape
+
+
+@pytest.mark.closed_form
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_particle_at_its_centre_has_the_weight_as_value_and_no_gradient(kernel, dtype):
+    one = KernelQ(
+        np.array([[0.3, -0.7]], dtype),
+        np.array([[0.25, 0.5, -1.0]], dtype),
+        np.array([-3.0], dtype),
+        state_lengthscale=0.5,
+        action_lengthscale=0.5,
+        kernel=kernel,
+    )
+    value, gradient = one.value_and_action_gradient(
+        one.center_states, one.center_actions[None].copy()
+    )
+    assert abs(value[0, 0] + 3) <= 3 * 20 * unit_roundoff(dtype)
+    assert np.all(gradient == 0)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_gram_matrices_are_positive_semidefinite(kernel):
+    # Rounding moves an eigenvalue of a matrix with entries in [0, 1] by at most n u of its size.
+    random = np.random.default_rng(3)
+    for width in (1, 2, 6):
+        x = random.normal(size=(150, width))
+        x[10:20] = x[0]
+        gram = _core.kernel_matrix(x, x, np.full(width, 0.7), kernel)
+        r = np.linalg.norm((x[:, None] - x[None]) / 0.7, axis=2)
+        assert np.abs(gram - profile(kernel, r)[0]).max() <= 40 * unit_roundoff(np.float64)
+        eigenvalues = np.linalg.eigvalsh(gram)
+        assert eigenvalues[0] >= -150 * 2**-53 * eigenvalues[-1] * 4
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_fit_interpolates_with_every_kernel(kernel):
+    # The kernel matrix of these data has a condition below 1e6; the ridge of 1e-10 n is far below.
+    random = np.random.default_rng(5)
+    states, actions = random.uniform(-1, 1, (60, 2)), random.uniform(-1, 1, (60, 1))
+    targets = np.sin(3 * states[:, 0]) + actions[:, 0] * states[:, 1]
+    critic = KernelQ.fit(
+        states,
+        actions,
+        targets,
+        centers=np.arange(60),
+        ridge=1e-10,
+        state_lengthscale=0.5,
+        action_lengthscale=0.5,
+        kernel=kernel,
+    )
+    assert critic.kernel == kernel
+    assert np.abs(critic.value(states, actions[:, None])[:, 0] - targets).max() <= 1e-3
+    assert KernelQ.mean([critic, critic]).kernel == kernel
+    assert critic.astype(np.float32).kernel == kernel
+    other = problem(5, 2, 1, np.float64, kernel="imq" if kernel != "imq" else "gaussian")[0]
+    with pytest.raises(ValueError, match="different kernels"):
+        KernelQ.mean([critic, other])
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("O", [1, 2, 5, 9, 20])
+def test_an_index_finds_the_centres_that_matter(O, kernel, dtype):
+    # Narrow kernels, so that few centres matter; equal coordinates; states far from all centres.
+    random = np.random.default_rng(O)
+    M, D = 2000, 2
+    center_states = random.uniform(-1, 1, (M, O)).astype(dtype)
+    center_states[::7] = np.round(center_states[::7], 1)
+    center_states[:300] = center_states[0]
+    critic = KernelQ(
+        center_states,
+        random.uniform(-1, 1, (M, D)).astype(dtype),
+        (random.normal(size=M) * 10 ** random.uniform(-3, 3, M)).astype(dtype),
+        state_lengthscale=0.03 * np.sqrt(O),
+        action_lengthscale=0.5,
+        kernel=kernel,
+    )
+    states = random.uniform(-1.2, 1.2, (6, O)).astype(dtype)
+    states[0], states[1], states[2] = center_states[0], center_states[-1], 3
+    particles = random.uniform(-1, 1, (6, 4, D)).astype(dtype)
+    assert_equals_twin(critic, states, particles)
+    same_on_all_threads(lambda: critic.value_and_action_gradient(states, particles))
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_order_of_the_centres_is_the_one_that_was_given(kernel):
+    critic, states, particles = problem(1500, 2, 2, np.float64, kernel=kernel)
+    again = KernelQ(
+        critic.center_states,
+        critic.center_actions,
+        critic.weights,
+        state_lengthscale=critic.state_lengthscale,
+        action_lengthscale=critic.action_lengthscale,
+        kernel=critic.kernel,
+    )
+    assert bits(again.value(states, particles)) == bits(critic.value(states, particles))
+    shuffled = np.random.default_rng(0).permutation(1500)
+    other = KernelQ(
+        critic.center_states[shuffled],
+        critic.center_actions[shuffled],
+        critic.weights[shuffled],
+        state_lengthscale=critic.state_lengthscale,
+        action_lengthscale=critic.action_lengthscale,
+        kernel=critic.kernel,
+    )
+    assert np.array_equal(other.center_states, critic.center_states[shuffled])
+    assert_equals_twin(other, states, particles)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("kernel", ["matern52", "imq"])
+def test_the_fused_flow_takes_every_kernel(kernel):
+    critic, states, particles = problem(700, 2, 3, np.float32, kernel=kernel)
+    given = {"step_size": 0.1, "temperature": 0.2, "seed": 3}
+    fused = flow(particles, critic, states, steps=3, **given)
+    for step in range(3):
+        drift = critic.action_gradient(states, particles)
+        particles = langevin(particles, drift, step=step, **given)
+    assert bits(fused) == bits(particles)
 
 
 @pytest.mark.twin
@@ -229,9 +412,12 @@ def test_one_centre_by_hand(dtype):
 
 @pytest.mark.property
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("D", [1, 3, 5])
-def test_bits_do_not_depend_on_threads(D, dtype):
-    critic, states, particles = problem(333, 4, D, dtype, S=37, N=21)
+@pytest.mark.parametrize(
+    ("D", "kernel"),
+    [(1, "gaussian"), (3, "gaussian"), (5, "gaussian"), (3, "matern52"), (7, "imq")],
+)
+def test_bits_do_not_depend_on_threads(D, kernel, dtype):
+    critic, states, particles = problem(333, 4, D, dtype, S=37, N=21, kernel=kernel)
     for isa in available_simd_isas():
         with simd(isa):
             same_on_all_threads(lambda: critic.value_and_action_gradient(states, particles))
@@ -311,10 +497,13 @@ def test_astype_is_the_same_function():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_nan_reaches_the_caller(dtype):
-    critic, states, particles = problem(500, 3, 2, dtype)
-    particles[1, 2, 0] = np.nan
-    states[2, 1] = np.nan
+@pytest.mark.parametrize("bad_number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("M", [50, 700])
+def test_nan_reaches_the_caller(M, kernel, bad_number, dtype):
+    critic, states, particles = problem(M, 3, 2, dtype, kernel=kernel)
+    particles[1, 2, 0] = bad_number
+    states[2, 1] = bad_number
     value, gradient = critic.value_and_action_gradient(states, particles)
     bad = np.zeros((3, 5), bool)
     bad[1, 2] = bad[2] = True
@@ -329,8 +518,32 @@ def test_a_finite_particle_far_away_has_almost_no_value(dtype, far):
     assert np.abs(critic.value(states, particles)).max() <= 1e-36
 
 
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 3e38), (np.float64, 1.7e308)])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("M", [5, 700])
+def test_a_finite_state_far_away_has_almost_no_value(M, kernel, dtype, far):
+    critic, states, particles = problem(M, 3, 2, dtype, kernel=kernel)
+    states[:] = far
+    # The multiquadric's value at the end of the range of numbers, 1e-19 in float32.
+    value, gradient = critic.value_and_action_gradient(states, particles)
+    assert np.abs(value).max() <= 1e-16
+    assert np.abs(gradient).max() <= 1e-16
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_states_and_no_particles_give_nothing(kernel):
+    critic, states, particles = problem(700, 3, 2, np.float32, kernel=kernel)
+    value, gradient = critic.value_and_action_gradient(states[:0], particles[:0])
+    assert value.shape == (0, 5)
+    assert gradient.shape == (0, 5, 2)
+    value, gradient = critic.value_and_action_gradient(states, particles[:, :0])
+    assert value.shape == (3, 0)
+    assert gradient.shape == (3, 0, 2)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_weights_of_zero_give_zero(dtype):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_weights_of_zero_give_zero(kernel, dtype):
     critic, states, particles = problem(5, 3, 2, dtype)
     nothing = KernelQ(
         critic.center_states,
@@ -338,7 +551,11 @@ def test_weights_of_zero_give_zero(dtype):
         np.zeros(5, dtype),
         state_lengthscale=0.5,
         action_lengthscale=0.5,
+        kernel=kernel,
     )
+    states[1] = np.nan
+    assert np.isnan(nothing.value(states, particles)[1]).all()
+    states[1] = 0
     assert not nothing.value(states, particles).any()
     assert not nothing.action_gradient(states, particles).any()
 
@@ -404,11 +621,16 @@ def arguments(dtype=np.float32):
         (ValueError, "action_lengthscale", [0.5, 0.0]),
         (ValueError, "action_lengthscale", [[0.5, 0.5]]),
         (ValueError, "action_lengthscale", None),
-        (ValueError, "kernel", "laplace"),
+        (ValueError, "'gaussian', 'matern52', 'imq'", "laplace"),
+        (TypeError, "kernel", None),
+        (ValueError, "center_states / state_lengthscale overflows", 1e-38),
     ],
 )
 def test_bad_critics_are_refused_by_name(error, name, value):
-    given = arguments() | {("kernel" if name == "kernel" else name): value}
+    given = arguments() | {("kernel" if "gaussian" in name else name): value}
+    if "overflows" in name:
+        states = np.full((4, 3), 1e10, np.float32)
+        given = arguments() | {"center_states": states, "state_lengthscale": value}
     if name == "center":
         given = arguments() | {"center_states": value}
     with pytest.raises(error, match=name):

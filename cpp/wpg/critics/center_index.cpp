@@ -8,36 +8,48 @@
 namespace wpg {
 namespace {
 
+/// A coordinate and whose it is: side by side, so that the search for a median reads in order.
+template <class T>
+struct Coordinate {
+  T x;
+  std::int64_t row;
+  bool operator<(const Coordinate& other) const {
+    return x < other.x || (x == other.x && row < other.row);
+  }
+};
+
 template <class T>
 void split(const T* states, std::int64_t width, std::int64_t leaf, std::int64_t* first,
-           std::int64_t* last) {
+           std::int64_t* last, Coordinate<T>* memory) {
   const std::int64_t count = last - first;
   if (count <= leaf) {
     std::sort(first, last);
     return;
   }
+  std::vector<T> low(states + *first * width, states + (*first + 1) * width), high = low;
+  for (const std::int64_t* i = first; i != last; ++i) {
+    for (std::int64_t o = 0; o < width; ++o) {
+      const T x = states[*i * width + o];
+      T& least = low[static_cast<std::size_t>(o)];
+      T& most = high[static_cast<std::size_t>(o)];
+      least = std::min(least, x);
+      most = std::max(most, x);
+    }
+  }
   std::int64_t widest = 0;
-  T span = -1;
-  for (std::int64_t o = 0; o < width; ++o) {
-    T low = states[*first * width + o], high = low;
-    for (const std::int64_t* i = first; i != last; ++i) {
-      low = std::min(low, states[*i * width + o]);
-      high = std::max(high, states[*i * width + o]);
-    }
-    if (high - low > span) {
-      span = high - low;
-      widest = o;
-    }
+  for (std::int64_t o = 1; o < width; ++o) {
+    const auto i = static_cast<std::size_t>(o), w = static_cast<std::size_t>(widest);
+    if (high[i] - low[i] > high[w] - low[w]) widest = o;
   }
   // The left part holds a power of two of leaves, so that every group of kFan is one part.
   std::int64_t left = leaf;
   while (2 * left < count) left *= 2;
-  std::nth_element(first, first + left, last, [&](std::int64_t a, std::int64_t b) {
-    const T x = states[a * width + widest], y = states[b * width + widest];
-    return x < y || (x == y && a < b);
-  });
-  split(states, width, leaf, first, first + left);
-  split(states, width, leaf, first + left, last);
+  for (std::int64_t i = 0; i < count; ++i)
+    memory[i] = {states[first[i] * width + widest], first[i]};
+  std::nth_element(memory, memory + left, memory + count);
+  for (std::int64_t i = 0; i < count; ++i) first[i] = memory[i].row;
+  split(states, width, leaf, first, first + left, memory);
+  split(states, width, leaf, first + left, last, memory);
 }
 
 }  // namespace
@@ -47,7 +59,8 @@ std::vector<std::int64_t> CenterIndex<T>::order(const T* states, std::int64_t co
                                                 std::int64_t width) {
   std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
   std::iota(rows.begin(), rows.end(), std::int64_t{0});
-  split(states, width, kLeaf, rows.data(), rows.data() + count);
+  std::vector<Coordinate<T>> memory(rows.size());
+  split(states, width, kLeaf, rows.data(), rows.data() + count, memory.data());
   return rows;
 }
 

@@ -36,8 +36,10 @@ std::vector<T> scaled(const T* centers, const std::vector<std::int64_t>& rows, s
   for (const std::int64_t m : rows) {
     for (std::int64_t c = 0; c < width; ++c) {
       const T x = centers[m * width + c] * unit[as_size(c)];
-      require(std::isfinite(x),
-              std::string(name) + " / " + lengthscale + " overflows in row " + std::to_string(m));
+      if (!std::isfinite(x)) {
+        require(false,
+                std::string(name) + " / " + lengthscale + " overflows in row " + std::to_string(m));
+      }
       out.push_back(x);
     }
   }
@@ -55,7 +57,8 @@ void run(const KernelQ<T>& q, T* values, T* gradient, const T* states, const T* 
 template <class T>
 KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* weights,
                     std::int64_t centers, std::int64_t observation_size, std::int64_t action_size,
-                    const T* state_lengthscale, const T* action_lengthscale, Profile profile)
+                    const T* state_lengthscale, const T* action_lengthscale, Profile profile,
+                    std::int64_t indexed)
     : centers_(centers),
       observation_size_(observation_size),
       action_size_(action_size),
@@ -65,9 +68,8 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
               std::to_string(centers) + ", O = " + std::to_string(observation_size) +
               ", D = " + std::to_string(action_size));
   const auto require_finite = [](const T* numbers, std::int64_t count, const char* name) {
-    for (std::int64_t i = 0; i < count; ++i) {
-      require(std::isfinite(numbers[i]), std::string(name) + " holds NaN or infinity");
-    }
+    require(std::all_of(numbers, numbers + count, [](T number) { return std::isfinite(number); }),
+            std::string(name) + " holds NaN or infinity");
   };
   require_finite(center_states, centers * observation_size, "center_states");
   require_finite(center_actions, centers * action_size, "center_actions");
@@ -86,7 +88,7 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
   std::vector<T> states = scaled(center_states, rows, observation_size, state_unit_,
                                  "center_states", "state_lengthscale");
   const auto count = static_cast<std::int64_t>(rows.size());
-  if (count >= kIndexed) {
+  if (count >= indexed) {
     std::vector<std::int64_t> ordered;
     for (const std::int64_t i : CenterIndex<T>::order(states.data(), count, observation_size)) {
       ordered.push_back(rows[as_size(i)]);
@@ -99,7 +101,7 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
                                   "action_lengthscale");
   std::vector<T> log_weights;
   for (const std::int64_t m : rows) log_weights.push_back(std::log2(std::abs(weights[m])));
-  if (count >= kIndexed) {
+  if (count >= indexed) {
     index_ = CenterIndex<T>(states.data(), log_weights.data(), count, observation_size);
   }
 

@@ -24,10 +24,12 @@ class KernelQ {
  public:
   /// Copies its arrays: center_states (M, O), center_actions (M, D), weights (M),
   /// state_lengthscale (O) and action_lengthscale (D), positive. Throws std::invalid_argument.
-  /// Cost: M (O + D), and M log M where an index of the centres is built, from kIndexed centres on.
+  /// Cost: M (O + D), and M log M where an index of the centres is built, from `indexed` centres
+  /// on.
   KernelQ(const T* center_states, const T* center_actions, const T* weights, std::int64_t centers,
           std::int64_t observation_size, std::int64_t action_size, const T* state_lengthscale,
-          const T* action_lengthscale, Profile profile = Profile::gaussian);
+          const T* action_lengthscale, Profile profile = Profile::gaussian,
+          std::int64_t indexed = kIndexed);
 
   /// values (S, N) and gradient (S, N, D) of Q at `particles` (S, N, D) of `states` (S, O); either
   /// output may be null. `shape` is (S, N, D).
@@ -45,7 +47,7 @@ class KernelQ {
   /// largest |log2 |weights[m]||, and e = (M' + 6 (O + D + 4) (1 + R)^2 + 2 L) u, a value is off by
   /// e sum_m |terms| and a gradient by e sum_m |weights[m] k_s psi| (|a_m - middle| + |a - middle|)
   /// / lengthscale^2 + 4 (1 + R) u sum_m |weights[m] k_s psi| / lengthscale, beyond what was
-  /// skipped. Factors k_a below 2^-88 (float), 2^-900 (double) count as at most that. Where all
+  /// skipped. Terms below 2^-88 (float), 2^-900 (double) times max_m b_m count as that. Where all
   /// actions and centres lie within 2.8 length scales of the middle of the centres, a Gaussian's
   /// squares are expanded, |a - c|^2 = |a|^2 - 2 a.c + |c|^2; elsewhere differences are taken
   /// first. NaN or infinity in a state or a particle gives NaN there and nowhere else. No bit
@@ -81,7 +83,7 @@ class KernelQ {
   static constexpr T kNear = T(5.7707801635558535);  // 8 squared length scales, log2(e)/2 to one
   /// No levels below kIndexed centres.
   const CenterIndex<T>& index() const { return index_; }
-  static constexpr std::int64_t kIndexed = 1024;
+  static constexpr std::int64_t kIndexed = 512;
   /// The profile's unit over the length scale; and 1 over both, which a gradient is multiplied by.
   const T* state_unit() const { return state_unit_.data(); }
   const T* action_unit() const { return action_unit_.data(); }

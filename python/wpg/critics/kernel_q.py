@@ -74,7 +74,7 @@ class KernelQ:
     kernel : "gaussian", "matern52" (twice differentiable) or "imq" (inverse multiquadric, whose
         tail is so heavy that every centre matters everywhere); of states and of actions
 
-    Arrays are copied. From 1024 centres on an index of their states is built, M log M.
+    Arrays are copied. From 512 centres on an index of their states is built, M log M.
     Cost of a call: with M' the centres that matter for a state and M'' those that are looked at,
     S (M'' (O + 4) + M' D) + S N M' (2 D + 13) operations. Without an index M'' = M; with it M'' are
     the centres of those leaves (of 32) that hold the M', and M''/8 boxes. The state factor is
@@ -86,8 +86,9 @@ class KernelQ:
     e sum_m |weights[m] k_s psi| (|a_m - middle| + |a - middle|) / action_lengthscale^2 +
     4 (1 + R) u sum_m |weights[m] k_s psi| / action_lengthscale, middle being that of the centres.
     Centres with b_m = |weights[m]| k_s below (u / M) max b are skipped, which changes a value by
-    less than u max b. Terms below 2^-88 (float32), 2^-900 (float64) times max b count as that; so
-    far away that the square of a distance in length scales overflows, an action's kernel is 0.
+    less than u max b. Terms below 2^-88 (float32), 2^-900 (float64) times max b count as that, and
+    results below the dtype's normal numbers have their rounding; so far away that the square of a
+    distance in length scales overflows, an action's kernel is 0.
     NaN or infinity in a state or a particle gives NaN there.
     Errors: ValueError or TypeError that names the argument.
 
@@ -197,7 +198,7 @@ class KernelQ:
 
     @classmethod
     def mean(cls, critics: list[KernelQ]) -> KernelQ:
-        """The mean of several critics with one kernel and the same length scales, a KernelQ again."""
+        """The mean of several critics of one kernel and equal length scales: a KernelQ again."""
         if not critics:
             raise ValueError("critics is empty; the mean wants at least one")
         first = critics[0]

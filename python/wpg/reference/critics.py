@@ -13,9 +13,10 @@ __all__ = ["kernel_q", "kernel_q_terms", "profile"]
 def profile(kernel: str, r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """A radial kernel phi(r) and psi(r) = -phi'(r)/r at distances r >= 0 in length scales.
 
-        gaussian    exp(-r^2 / 2)                                        psi = phi
-        matern52    (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)          5/3 (1 + sqrt(5) r) exp(...)
-        imq         (1 + r^2)^(-1/2)                                     phi^3
+        kernel      phi                                psi                      t = sqrt(5) r
+        gaussian    exp(-r^2 / 2)                      phi
+        matern52    (1 + t + t^2 / 3) exp(-t)          5/3 (1 + t) exp(-t)
+        imq         (1 + r^2)^(-1/2)                   phi^3
 
     Source: Rasmussen and Williams 2006, eq. 4.9 and 4.17; Hardy 1971.
     """
