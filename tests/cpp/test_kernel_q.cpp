@@ -203,7 +203,7 @@ void check_power_of_two(T lowest, T highest, long double allowed) {
 }
 
 /// At its centre one centre's value is its weight, by way of the vectors' power of two in base two
-/// of a number in (-1, 0]: 4.5e-7 relative (float) or 4e-16 (double), and 2 u for the logarithm and
+/// of a number in (-1, 0]: 4.5e-7 relative (float) or 4e-16 (double), and 4 u for the logarithm and
 /// the product.
 template <class T>
 void check_power_of_vectors() {
@@ -226,7 +226,7 @@ void check_power_of_vectors() {
   }
 }
 
-/// The logarithm's stated error, 2 u (1 + log2 x), for x >= 1.
+/// The logarithm's stated error, 4 u (1 + log2 x), for x >= 1.
 template <class T>
 void check_logarithm() {
   const long double u = std::numeric_limits<T>::epsilon() / 2;
