@@ -13,23 +13,26 @@
 
 namespace wpg {
 
-inline void require(bool holds, const std::string& message) {
-  if (!holds) throw std::invalid_argument(message);
-}
+/// A macro, so that the message is made only when it is needed: making one costs more than a step
+/// of sixteen particles.
+#define WPG_REQUIRE(holds, message)                     \
+  do {                                                  \
+    if (!(holds)) throw std::invalid_argument(message); \
+  } while (false)
 
 inline void require_shape(const CloudShape& shape) {
-  require(shape.states >= 0 && shape.particles >= 0 && shape.dimension >= 1,
-          "shape (S, N, D) = (" + std::to_string(shape.states) + ", " +
-              std::to_string(shape.particles) + ", " + std::to_string(shape.dimension) +
-              ") needs S >= 0, N >= 0 and D >= 1");
+  WPG_REQUIRE(shape.states >= 0 && shape.particles >= 0 && shape.dimension >= 1,
+              "shape (S, N, D) = (" + std::to_string(shape.states) + ", " +
+                  std::to_string(shape.particles) + ", " + std::to_string(shape.dimension) +
+                  ") needs S >= 0, N >= 0 and D >= 1");
   // The noise counter holds the coordinate in 16 bits, state and particle in 32.
-  require(shape.dimension <= 65536 && shape.states <= (std::int64_t{1} << 32) &&
-              shape.particles <= (std::int64_t{1} << 32),
-          "shape (S, N, D) is larger than the noise counter holds: S, N <= 2^32, D <= 65536");
+  WPG_REQUIRE(shape.dimension <= 65536 && shape.states <= (std::int64_t{1} << 32) &&
+                  shape.particles <= (std::int64_t{1} << 32),
+              "shape (S, N, D) is larger than the noise counter holds: S, N <= 2^32, D <= 65536");
 }
 
 inline void require_step(std::uint64_t step) {
-  require(step < kMostSteps, "step is " + std::to_string(step) + "; it must be below 2^40");
+  WPG_REQUIRE(step < kMostSteps, "step is " + std::to_string(step) + "; it must be below 2^40");
 }
 
 /// Every per-state number must be finite and at least zero.
@@ -38,9 +41,9 @@ void require_non_negative(const PerState<T>& values, std::int64_t states, const 
   const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
-    require(std::isfinite(value) && value >= T(0), std::string(name) + "[" + std::to_string(s) +
-                                                       "] is " + std::to_string(value) +
-                                                       "; it must be finite and not negative");
+    WPG_REQUIRE(std::isfinite(value) && value >= T(0), std::string(name) + "[" + std::to_string(s) +
+                                                           "] is " + std::to_string(value) +
+                                                           "; it must be finite and not negative");
   }
 }
 
@@ -50,9 +53,9 @@ void require_positive(const PerState<T>& values, std::int64_t states, const char
   const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
-    require(std::isfinite(value) && value > T(0), std::string(name) + "[" + std::to_string(s) +
-                                                      "] is " + std::to_string(value) +
-                                                      "; it must be finite and positive");
+    WPG_REQUIRE(std::isfinite(value) && value > T(0), std::string(name) + "[" + std::to_string(s) +
+                                                          "] is " + std::to_string(value) +
+                                                          "; it must be finite and positive");
   }
 }
 
@@ -63,9 +66,9 @@ void require_bandwidth(const PerState<T>& values, std::int64_t states) {
   const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
-    require(std::isnan(value) || (std::isfinite(value) && value >= T(0)),
-            "bandwidth[" + std::to_string(s) + "] is " + std::to_string(value) +
-                "; it must be finite and not negative");
+    WPG_REQUIRE(std::isnan(value) || (std::isfinite(value) && value >= T(0)),
+                "bandwidth[" + std::to_string(s) + "] is " + std::to_string(value) +
+                    "; it must be finite and not negative");
   }
 }
 
@@ -76,9 +79,9 @@ inline void require_same_or_disjoint(const void* out, std::size_t out_bytes, con
   const auto b = reinterpret_cast<std::uintptr_t>(input);
   const bool same = a == b && out_bytes == input_bytes;
   const bool disjoint = a + out_bytes <= b || b + input_bytes <= a;
-  require(same || disjoint,
-          std::string("out overlaps ") + name +
-              " in part; give it memory of its own, or the same array for a step in place");
+  WPG_REQUIRE(same || disjoint,
+              std::string("out overlaps ") + name +
+                  " in part; give it memory of its own, or the same array for a step in place");
 }
 
 }  // namespace wpg

@@ -64,10 +64,10 @@ WPG_FORMULA V power_of_two_or_zero(V x) {
   return power_of_two_within<V>(larger(V(all_lanes<V>(sizeof(T) == 4 ? T(-127) : T(-1023))), x));
 }
 
-/// power_of_two up to a constant factor, in fewer multiplications where there is an instruction for it,
-/// and with a sign (+0 or -0): kScale of(x, sign) = sign 2^x. Relative error below 4.5e-7 in float.
-/// Without kLimited x must be at least -120 (float), -1000 (double); with it, below, the value
-/// there.
+/// power_of_two up to a constant factor, in fewer multiplications where there is an instruction for
+/// it, and with a sign (+0 or -0): kScale of(x, sign) = sign 2^x. Relative error below 4.5e-7 in
+/// float. Without kLimited x must be at least -120 (float), -1000 (double); with it, below, the
+/// value there.
 template <class V>
 struct ScaledPowerOfTwo {
   static constexpr number_of<V> kScale = 1;

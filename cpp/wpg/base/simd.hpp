@@ -229,7 +229,7 @@ template <class V>
 WPG_FORMULA V pack(V v, Packing how) {
   V packed = {};
   int at = 0;
-  for (int i = 0; i < kLanes<number_of<V> >; ++i) {
+  for (int i = 0; i < kLanes<number_of<V>>; ++i) {
     if ((how >> i & 1u) != 0) packed[at++] = v[i];
   }
   return packed;

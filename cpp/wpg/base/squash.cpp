@@ -10,9 +10,9 @@ namespace {
 
 template <class T>
 void require_squashed(const Support<T>& support) {
-  require(is_squashed(support.kind),
-          "support must be a box with boundary 'tanh' or 'probit': only there is an unbounded "
-          "variable");
+  WPG_REQUIRE(is_squashed(support.kind),
+              "support must be a box with boundary 'tanh' or 'probit': only there is an unbounded "
+              "variable");
 }
 
 template <class T>
@@ -22,10 +22,11 @@ void require_inside(const T* actions, std::int64_t rows, const Support<T>& suppo
   const std::size_t D = support.low.size();
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::size_t d = 0; d < D; ++d, ++actions) {
-      require(!(*actions < support.low[d] || *actions > support.high[d]),  // true for NaN
-              std::string(name) + " has " + std::to_string(*actions) + " in row " +
-                  std::to_string(i) + ", coordinate " + std::to_string(d) + ", outside the box [" +
-                  std::to_string(support.low[d]) + ", " + std::to_string(support.high[d]) + "]");
+      WPG_REQUIRE(!(*actions < support.low[d] || *actions > support.high[d]),  // true for NaN
+                  std::string(name) + " has " + std::to_string(*actions) + " in row " +
+                      std::to_string(i) + ", coordinate " + std::to_string(d) +
+                      ", outside the box [" + std::to_string(support.low[d]) + ", " +
+                      std::to_string(support.high[d]) + "]");
     }
   }
 }

@@ -29,26 +29,27 @@ struct Support {
   static Support unbounded() { return {}; }
 
   static Support box(const T* low, const T* high, std::int64_t dimension, SupportKind kind) {
-    require(kind != SupportKind::unbounded && kind != SupportKind::torus, "box: kind is no box's");
+    WPG_REQUIRE(kind != SupportKind::unbounded && kind != SupportKind::torus,
+                "box: kind is no box's");
     Support support;
     support.kind = kind;
     for (std::int64_t d = 0; d < dimension; ++d) {
       const T width = high[d] - low[d];
-      require(std::isfinite(low[d]) && std::isfinite(high[d]) && low[d] < high[d] &&
-                  std::isfinite(2 * width) && std::isfinite(1 / (2 * width)),
-              "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + ", high[" +
-                  std::to_string(d) + "] = " + std::to_string(high[d]) +
-                  "; both must be finite and low < high");
+      WPG_REQUIRE(std::isfinite(low[d]) && std::isfinite(high[d]) && low[d] < high[d] &&
+                      std::isfinite(2 * width) && std::isfinite(1 / (2 * width)),
+                  "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + ", high[" +
+                      std::to_string(d) + "] = " + std::to_string(high[d]) +
+                      "; both must be finite and low < high");
       support.push(low[d], high[d], 2 * width);
       if (!is_squashed(kind)) continue;
       const T gap = width * kLeastWallDistance<T>;
       support.least.push_back(std::max(std::nextafter(low[d], high[d]), low[d] + gap));
       support.most.push_back(std::min(std::nextafter(high[d], low[d]), high[d] - gap));
-      require(support.least.back() < support.most.back(),
-              "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + " and high[" +
-                  std::to_string(d) +
-                  "] leave no two numbers between them, which boundaries "
-                  "'tanh' and 'probit' need");
+      WPG_REQUIRE(support.least.back() < support.most.back(),
+                  "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + " and high[" +
+                      std::to_string(d) +
+                      "] leave no two numbers between them, which boundaries "
+                      "'tanh' and 'probit' need");
     }
     return support;
   }
@@ -57,9 +58,9 @@ struct Support {
     Support support;
     support.kind = SupportKind::torus;
     for (std::int64_t d = 0; d < dimension; ++d) {
-      require(std::isfinite(period[d]) && period[d] > 0 && std::isfinite(1 / period[d]),
-              "torus: period[" + std::to_string(d) + "] = " + std::to_string(period[d]) +
-                  "; it must be finite and positive");
+      WPG_REQUIRE(std::isfinite(period[d]) && period[d] > 0 && std::isfinite(1 / period[d]),
+                  "torus: period[" + std::to_string(d) + "] = " + std::to_string(period[d]) +
+                      "; it must be finite and positive");
       support.push(T(0), period[d], period[d]);
     }
     return support;

@@ -41,9 +41,9 @@ std::int64_t tiles_of(std::int64_t count) { return (count + kRows - 1) / kRows; 
 void kernel_matrix(Profile profile, const double* x, std::int64_t n, const double* c,
                    std::int64_t m, std::int64_t width, const double* lengthscale, double* out) {
   for (std::int64_t k = 0; k < width; ++k) {
-    require(std::isfinite(lengthscale[k]) && lengthscale[k] > 0,
-            "lengthscale[" + std::to_string(k) + "] is " + std::to_string(lengthscale[k]) +
-                "; it must be finite and positive");
+    WPG_REQUIRE(std::isfinite(lengthscale[k]) && lengthscale[k] > 0,
+                "lengthscale[" + std::to_string(k) + "] is " + std::to_string(lengthscale[k]) +
+                    "; it must be finite and positive");
   }
   const auto p = scaled(x, n, width, lengthscale), q = scaled(c, m, width, lengthscale);
   parallel_for(n, m * (width + 8), [&](std::int64_t first, std::int64_t last) {

@@ -18,7 +18,7 @@ std::vector<T> unit_of(const T* lengthscale, std::int64_t count, double profile_
                        const char* name) {
   std::vector<T> unit;
   for (std::int64_t i = 0; i < count; ++i) {
-    require(
+    WPG_REQUIRE(
         std::isfinite(lengthscale[i]) && lengthscale[i] > 0 && std::isfinite(1 / lengthscale[i]),
         std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(lengthscale[i]) +
             "; it must be finite and positive");
@@ -37,8 +37,8 @@ std::vector<T> scaled(const T* centers, const std::vector<std::int64_t>& rows, s
     for (std::int64_t c = 0; c < width; ++c) {
       const T x = centers[m * width + c] * unit[as_size(c)];
       if (!std::isfinite(x)) {
-        require(false,
-                std::string(name) + " / " + lengthscale + " overflows in row " + std::to_string(m));
+        WPG_REQUIRE(false, std::string(name) + " / " + lengthscale + " overflows in row " +
+                               std::to_string(m));
       }
       out.push_back(x);
     }
@@ -63,13 +63,15 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
       observation_size_(observation_size),
       action_size_(action_size),
       profile_(profile) {
-  require(centers >= 1 && observation_size >= 1 && action_size >= 1,
-          "KernelQ needs at least one centre, one observation and one action coordinate; got M = " +
-              std::to_string(centers) + ", O = " + std::to_string(observation_size) +
-              ", D = " + std::to_string(action_size));
+  WPG_REQUIRE(
+      centers >= 1 && observation_size >= 1 && action_size >= 1,
+      "KernelQ needs at least one centre, one observation and one action coordinate; got M = " +
+          std::to_string(centers) + ", O = " + std::to_string(observation_size) +
+          ", D = " + std::to_string(action_size));
   const auto require_finite = [](const T* numbers, std::int64_t count, const char* name) {
-    require(std::all_of(numbers, numbers + count, [](T number) { return std::isfinite(number); }),
-            std::string(name) + " holds NaN or infinity");
+    WPG_REQUIRE(
+        std::all_of(numbers, numbers + count, [](T number) { return std::isfinite(number); }),
+        std::string(name) + " holds NaN or infinity");
   };
   require_finite(center_states, centers * observation_size, "center_states");
   require_finite(center_actions, centers * action_size, "center_actions");
@@ -146,9 +148,9 @@ template <class T>
 void KernelQ<T>::evaluate(T* values, T* gradient, const T* states, const T* particles,
                           const CloudShape& shape) const {
   require_shape(shape);
-  require(shape.dimension == action_size_,
-          "particles have D = " + std::to_string(shape.dimension) +
-              "; this KernelQ has D = " + std::to_string(action_size_));
+  WPG_REQUIRE(shape.dimension == action_size_,
+              "particles have D = " + std::to_string(shape.dimension) +
+                  "; this KernelQ has D = " + std::to_string(action_size_));
   if (shape.size() == 0) return;
   const std::int64_t work = centers_ * (observation_size_ + shape.per_state());
   parallel_for(shape.states, work, [&](std::int64_t first, std::int64_t last) {

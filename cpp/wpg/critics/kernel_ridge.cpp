@@ -53,9 +53,9 @@ std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 void require_positive(const double* values, std::int64_t count, const char* name) {
   for (std::int64_t i = 0; i < count; ++i) {
-    require(std::isfinite(values[i]) && values[i] > 0, std::string(name) + "[" + std::to_string(i) +
-                                                           "] is " + std::to_string(values[i]) +
-                                                           "; it must be finite and positive");
+    WPG_REQUIRE(std::isfinite(values[i]) && values[i] > 0,
+                std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
+                    "; it must be finite and positive");
   }
 }
 
@@ -87,13 +87,13 @@ KernelRidge::KernelRidge(const double* states, const double* actions, std::int64
       observation_size_(observation_size),
       action_size_(action_size),
       profile_(profile) {
-  require(count >= 1 && observation_size >= 1 && action_size >= 1,
-          "ridge regression needs at least one datum; got n = " + std::to_string(count));
+  WPG_REQUIRE(count >= 1 && observation_size >= 1 && action_size >= 1,
+              "ridge regression needs at least one datum; got n = " + std::to_string(count));
   require_positive(state_lengthscale, observation_size, "state_lengthscale");
   require_positive(action_lengthscale, action_size, "action_lengthscale");
   points_ = joined(states, actions, count, observation_size, action_size, state_lengthscale,
                    action_lengthscale);
-  for (const double x : points_) require(std::isfinite(x), "states and actions must be finite");
+  for (const double x : points_) WPG_REQUIRE(std::isfinite(x), "states and actions must be finite");
   residual_.assign(as_size(count), 1.0);
 }
 
@@ -111,9 +111,9 @@ void KernelRidge::reserve(std::int64_t centers) {
 
 void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
   for (std::int64_t j = 0; j < count; ++j) {
-    require(rows[j] >= 0 && rows[j] < count_,
-            "centers[" + std::to_string(j) + "] is " + std::to_string(rows[j]) +
-                "; rows run from 0 to " + std::to_string(count_ - 1));
+    WPG_REQUIRE(rows[j] >= 0 && rows[j] < count_,
+                "centers[" + std::to_string(j) + "] is " + std::to_string(rows[j]) +
+                    "; rows run from 0 to " + std::to_string(count_ - 1));
   }
   if (count == 0) return;
   factored_ = false;
@@ -129,8 +129,8 @@ void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
   product_kernel(profile_, chosen.data(), M, chosen.data(), M, observation_size_, width,
                  factor_of_centers_.data(), M);
   for (std::int64_t m = 0; m < M; ++m) factor_of_centers_[as_size(m * M + m)] += kJitter;
-  require(cholesky(factor_of_centers_.data(), M),
-          "the kernel matrix of the centres is singular: too many centres coincide");
+  WPG_REQUIRE(cholesky(factor_of_centers_.data(), M),
+              "the kernel matrix of the centres is singular: too many centres coincide");
   parallel_for(tiles_of(count_, kRows), kRows * M * M, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t tile = first; tile < last; ++tile) {
       const std::int64_t begin = tile * kRows, size = std::min(kRows, count_ - begin);
@@ -148,8 +148,8 @@ void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
 
 void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
                                      const std::uint8_t* candidate) {
-  require(std::isfinite(tolerance) && tolerance > 0,
-          "tolerance is " + std::to_string(tolerance) + "; it must be positive");
+  WPG_REQUIRE(std::isfinite(tolerance) && tolerance > 0,
+              "tolerance is " + std::to_string(tolerance) + "; it must be positive");
   const std::int64_t before = centers();
   most = std::min(most, count_);
   if (most <= before) return;
@@ -200,10 +200,10 @@ void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
 }
 
 void KernelRidge::factor(double ridge) {
-  require(std::isfinite(ridge) && ridge > 0,
-          "ridge is " + std::to_string(ridge) + "; it must be finite and positive");
+  WPG_REQUIRE(std::isfinite(ridge) && ridge > 0,
+              "ridge is " + std::to_string(ridge) + "; it must be finite and positive");
   const std::int64_t M = centers();
-  require(M > 0, "there are no centres yet");
+  WPG_REQUIRE(M > 0, "there are no centres yet");
   normal_factor_.resize(as_size(M * M));
   const std::int64_t blocks = tiles_of(M, kColumns);
   std::vector<std::pair<std::int64_t, std::int64_t>> lower;
@@ -220,13 +220,13 @@ void KernelRidge::factor(double ridge) {
                  }
                });
   for (std::int64_t m = 0; m < M; ++m) normal_factor_[as_size(m * M + m)] += ridge;
-  require(cholesky(normal_factor_.data(), M),
-          "F'F + ridge I is not positive definite: give a larger ridge");
+  WPG_REQUIRE(cholesky(normal_factor_.data(), M),
+              "F'F + ridge I is not positive definite: give a larger ridge");
   factored_ = true;
 }
 
 void KernelRidge::solve(const double* targets, std::int64_t columns, double* weights) const {
-  require(factored_, "call factor(ridge) before solve");
+  WPG_REQUIRE(factored_, "call factor(ridge) before solve");
   const std::int64_t M = centers(), tiles = tiles_of(count_, kRows);
   std::vector<double> partial(as_size(tiles * M * columns));
   parallel_for(tiles, kRows * M * columns, [&](std::int64_t first, std::int64_t last) {
@@ -250,7 +250,7 @@ void KernelRidge::solve(const double* targets, std::int64_t columns, double* wei
 
 void KernelRidge::fitted(const double* weights, std::int64_t columns, double* values) const {
   const std::int64_t M = centers();
-  require(M > 0, "there are no centres yet");
+  WPG_REQUIRE(M > 0, "there are no centres yet");
   // K_nm w = F (L' w)
   std::vector<double> rotated(as_size(M * columns), 0.0);
   for (std::int64_t m = 0; m < M; ++m) {

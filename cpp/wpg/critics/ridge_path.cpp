@@ -35,18 +35,18 @@ std::size_t as_size(std::int64_t n) {
 void ridge_path(const double* features, std::int64_t n, std::int64_t p, const double* targets,
                 std::int64_t k, const double* ridges, std::int64_t r, double* coefficients,
                 double* errors) {
-  require(n >= 1 && p >= 1 && k >= 1, "a regression needs data, features and targets");
+  WPG_REQUIRE(n >= 1 && p >= 1 && k >= 1, "a regression needs data, features and targets");
   std::vector<double> gram(as_size(p * p)), moment(as_size(p * k));
   matrix_transposed_product(features, n, p, features, p, gram.data());
   matrix_transposed_product(features, n, p, targets, k, moment.data());
   std::vector<double> factor(as_size(p * p)), fitted(as_size(n * k)), leverage(as_size(n));
   for (std::int64_t i = 0; i < r; ++i) {
-    require(std::isfinite(ridges[i]) && ridges[i] > 0, "ridges[" + std::to_string(i) + "] is " +
-                                                           std::to_string(ridges[i]) +
-                                                           "; it must be finite and positive");
+    WPG_REQUIRE(std::isfinite(ridges[i]) && ridges[i] > 0, "ridges[" + std::to_string(i) + "] is " +
+                                                               std::to_string(ridges[i]) +
+                                                               "; it must be finite and positive");
     factor = gram;
     for (std::int64_t j = 0; j < p; ++j) factor[as_size(j * p + j)] += ridges[i];
-    require(cholesky(factor.data(), p), "F'F + ridge I is not positive definite: larger ridge");
+    WPG_REQUIRE(cholesky(factor.data(), p), "F'F + ridge I is not positive definite: larger ridge");
     double* solution = coefficients + i * p * k;
     std::memcpy(solution, moment.data(), sizeof(double) * moment.size());
     solve_lower(factor.data(), p, solution, k);

@@ -23,15 +23,15 @@ SoftBackup::SoftBackup(const double* next_states, std::int64_t states, std::int6
                        const double* centers, std::int64_t count, std::int64_t observation_size,
                        const double* lengthscale, const double* smoothing)
     : states_(states), actions_(actions), centers_(count), stride_((count + 15) / 16 * 16) {
-  require(states >= 1 && actions >= 1 && count >= 1 && observation_size >= 1,
-          "a soft backup needs at least one state, one action and one centre");
+  WPG_REQUIRE(states >= 1 && actions >= 1 && count >= 1 && observation_size >= 1,
+              "a soft backup needs at least one state, one action and one centre");
   // A Gaussian convolved with a Gaussian: variances add, and the height is what keeps the mass.
   std::vector<double> wider(as_size(observation_size));
   double height = 1.0;
   for (std::int64_t o = 0; o < observation_size; ++o) {
-    require(std::isfinite(smoothing[o]) && smoothing[o] >= 0,
-            "smoothing[" + std::to_string(o) + "] is " + std::to_string(smoothing[o]) +
-                "; it must be finite and not negative");
+    WPG_REQUIRE(std::isfinite(smoothing[o]) && smoothing[o] >= 0,
+                "smoothing[" + std::to_string(o) + "] is " + std::to_string(smoothing[o]) +
+                    "; it must be finite and not negative");
     wider[as_size(o)] = std::sqrt(lengthscale[o] * lengthscale[o] + smoothing[o] * smoothing[o]);
     height *= lengthscale[o] / wider[as_size(o)];
   }
@@ -55,8 +55,8 @@ SoftBackup::SoftBackup(const double* next_states, std::int64_t states, std::int6
 void SoftBackup::backup(const double* weights, double baseline, const double* rewards,
                         const double* continuation, const double* log_weight, double temperature,
                         double* values, double* q) const {
-  require(std::isfinite(temperature) && temperature > 0,
-          "temperature is " + std::to_string(temperature) + "; it must be finite and positive");
+  WPG_REQUIRE(std::isfinite(temperature) && temperature > 0,
+              "temperature is " + std::to_string(temperature) + "; it must be finite and positive");
   std::vector<float> w(as_size(stride_), 0.0f);
   for (std::int64_t m = 0; m < centers_; ++m) w[as_size(m)] = static_cast<float>(weights[m]);
   parallel_for(states_, actions_ * centers_, [&](std::int64_t first, std::int64_t last) {

@@ -18,8 +18,8 @@ void run(T* bandwidth, const T* particles, const CloudShape& shape, std::int64_t
 template <class T>
 void median_bandwidth(T* bandwidth, const T* particles, const CloudShape& shape) {
   require_shape(shape);
-  require(shape.particles >= 1, "particles: a bandwidth needs at least one particle; got N = " +
-                                    std::to_string(shape.particles));
+  WPG_REQUIRE(shape.particles >= 1, "particles: a bandwidth needs at least one particle; got N = " +
+                                        std::to_string(shape.particles));
   const std::int64_t work = shape.particles * (shape.particles - 1) / 2 * shape.dimension;
   parallel_for(shape.states, work, [&](std::int64_t first, std::int64_t last) {
     run(bandwidth, particles, shape, first, last);

@@ -41,12 +41,12 @@ bool require_deviation(const PerState<T>& deviation, std::int64_t states,
   const std::int64_t count = deviation.stride == 0 ? (states > 0 ? 1 : 0) : states;
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = deviation[s];
-    require(std::isfinite(value) && value > 0 && std::isfinite(1 / value),
-            "std[" + std::to_string(s) + "] is " + std::to_string(value) +
-                "; it must be finite and positive");
+    WPG_REQUIRE(std::isfinite(value) && value > 0 && std::isfinite(1 / value),
+                "std[" + std::to_string(s) + "] is " + std::to_string(value) +
+                    "; it must be finite and positive");
     const T largest = longest / value;
-    require(std::isfinite(16 * largest * largest),
-            "std[" + std::to_string(s) + "] is too small for a support this wide");
+    WPG_REQUIRE(std::isfinite(16 * largest * largest),
+                "std[" + std::to_string(s) + "] is too small for a support this wide");
     any_series = any_series || shortest <= kWidestSeries<T> * value;
   }
   return any_series;
@@ -61,10 +61,11 @@ void require_inside(const T* points, const MixtureShape& shape, const Support<T>
     for (std::int64_t d = 0; d < D; ++d) {
       const T x = points[i * D + d];
       if (x < low[d] || x > high[d]) {  // false for NaN, which gives NaN
-        require(false, "points[" + std::to_string(i / shape.points) + ", " +
-                           std::to_string(i % shape.points) + ", " + std::to_string(d) + "] is " +
-                           std::to_string(x) + ", outside the box [" + std::to_string(low[d]) +
-                           ", " + std::to_string(high[d]) + "]; the density is that of actions");
+        WPG_REQUIRE(false, "points[" + std::to_string(i / shape.points) + ", " +
+                               std::to_string(i % shape.points) + ", " + std::to_string(d) +
+                               "] is " + std::to_string(x) + ", outside the box [" +
+                               std::to_string(low[d]) + ", " + std::to_string(high[d]) +
+                               "]; the density is that of actions");
       }
     }
   }
@@ -93,25 +94,26 @@ template <class T>
 void mixture_log_density(T* log_density, T* leave_one_out, const T* points, const T* means,
                          const MixtureShape& shape, const PerState<T>& deviation,
                          const Support<T>& support) {
-  require(shape.states >= 0 && shape.points >= 0 && shape.means >= 1 && shape.dimension >= 1,
-          "a mixture needs at least one mean and one coordinate; got S = " +
-              std::to_string(shape.states) + ", K = " + std::to_string(shape.points) +
-              ", N = " + std::to_string(shape.means) + ", D = " + std::to_string(shape.dimension));
+  WPG_REQUIRE(shape.states >= 0 && shape.points >= 0 && shape.means >= 1 && shape.dimension >= 1,
+              "a mixture needs at least one mean and one coordinate; got S = " +
+                  std::to_string(shape.states) + ", K = " + std::to_string(shape.points) +
+                  ", N = " + std::to_string(shape.means) +
+                  ", D = " + std::to_string(shape.dimension));
   if (leave_one_out != nullptr) {
-    require(shape.points == shape.means,
-            "leaving out each point's own mean needs as many points as means; got " +
-                std::to_string(shape.points) + " points and " + std::to_string(shape.means) +
-                " means");
-    require(shape.means >= 2,
-            "leaving one out of N = 1 means leaves nothing; N must be at least 2");
+    WPG_REQUIRE(shape.points == shape.means,
+                "leaving out each point's own mean needs as many points as means; got " +
+                    std::to_string(shape.points) + " points and " + std::to_string(shape.means) +
+                    " means");
+    WPG_REQUIRE(shape.means >= 2,
+                "leaving one out of N = 1 means leaves nothing; N must be at least 2");
   }
-  require(support.kind == SupportKind::unbounded ||
-              static_cast<std::int64_t>(support.low.size()) == shape.dimension,
-          "support has " + std::to_string(support.low.size()) + " coordinates; the points have " +
-              std::to_string(shape.dimension));
-  require(support.kind != SupportKind::box_clip,
-          "boundary 'clip' leaves atoms on the walls, which have no density; use boundary "
-          "'reflect'");
+  WPG_REQUIRE(support.kind == SupportKind::unbounded ||
+                  static_cast<std::int64_t>(support.low.size()) == shape.dimension,
+              "support has " + std::to_string(support.low.size()) +
+                  " coordinates; the points have " + std::to_string(shape.dimension));
+  WPG_REQUIRE(support.kind != SupportKind::box_clip,
+              "boundary 'clip' leaves atoms on the walls, which have no density; use boundary "
+              "'reflect'");
   if (is_squashed(support.kind)) {
     const Support<T> line = Support<T>::unbounded();
     require_deviation(deviation, shape.states, line);

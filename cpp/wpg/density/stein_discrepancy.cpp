@@ -24,8 +24,8 @@ void kernel_stein_discrepancy(T* discrepancy, const T* particles, const T* drift
                               const CloudShape& shape, const PerState<T>& temperature,
                               const PerState<T>& bandwidth) {
   require_shape(shape);
-  require(shape.particles >= 1,
-          "particles has N = 0; a discrepancy needs at least one particle in every state");
+  WPG_REQUIRE(shape.particles >= 1,
+              "particles has N = 0; a discrepancy needs at least one particle in every state");
   require_positive(temperature, shape.states, "temperature");
   require_bandwidth(bandwidth, shape.states);
   if (shape.states == 0) return;

@@ -28,9 +28,9 @@ void flow(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, c
   require_steps(parameters.step.step, parameters.steps,
                 parameters.scheme == Scheme::leimkuhler_matthews ? Stream::leimkuhler_matthews
                                                                  : Stream::langevin);
-  require(shape.dimension == critic.action_size(),
-          "particles have D = " + std::to_string(shape.dimension) +
-              "; the critic has D = " + std::to_string(critic.action_size()));
+  WPG_REQUIRE(shape.dimension == critic.action_size(),
+              "particles have D = " + std::to_string(shape.dimension) +
+                  "; the critic has D = " + std::to_string(critic.action_size()));
   const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
   require_same_or_disjoint(out, bytes, particles, bytes, "particles");
   if (shape.size() == 0) return;

@@ -102,7 +102,7 @@ void birth_death(T* out, std::int32_t* ancestors, const T* particles, const T* l
                  const T* q_values, const CloudShape& shape,
                  const BirthDeathParameters<T>& parameters) {
   require_shape(shape);
-  require(
+  WPG_REQUIRE(
       shape.particles <= std::numeric_limits<std::int32_t>::max(),
       "particles: N = " + std::to_string(shape.particles) + " is more than ancestors can count");
   require_step(parameters.step);

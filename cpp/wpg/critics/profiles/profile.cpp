@@ -20,7 +20,7 @@ Profile profile_of(const std::string& name) {
   known += known.empty() ? "'" #word "'" : ", '" #word "'";
   WPG_FOR_EACH_PROFILE(WPG_COMPARE)
 #undef WPG_COMPARE
-  require(false, "kernel is '" + name + "'; it must be one of " + known);
+  WPG_REQUIRE(false, "kernel is '" + name + "'; it must be one of " + known);
   return Profile::gaussian;
 }
 
