@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 __all__ = ["Box", "Support", "Torus", "cloud_array", "support_arrays"]
 
 
+_Arrays = dict[tuple[int, DTypeLike], tuple[str, NDArray[Any], NDArray[Any]]]
+
+
 def _vector(value: ArrayLike, name: str) -> NDArray[np.float64]:
     try:
         array = np.array(value, dtype=np.float64)
@@ -19,6 +22,11 @@ def _vector(value: ArrayLike, name: str) -> NDArray[np.float64]:
         raise ValueError(f"{name} has shape {array.shape}; it must be a number or a vector (D,)")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is {value!r}; it must be finite")
+    return _constant(array)
+
+
+def _constant(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
     return array
 
 
@@ -80,6 +88,7 @@ class Box:
                 f"{', '.join(map(repr, self.BOUNDARIES))}"
             )
         self.boundary = boundary
+        self._arrays: _Arrays = {}
 
     @classmethod
     def from_space(cls, space: Any, boundary: str = "reflect") -> Box:
@@ -107,10 +116,13 @@ class Box:
         return self.boundary in ("tanh", "probit")
 
     def arrays(self, dimension: int, dtype: DTypeLike) -> tuple[str, NDArray[Any], NDArray[Any]]:
-        """(kind, low, high) for the compiled core."""
-        low = np.ascontiguousarray(_broadcast(self.low, dimension, "low"), dtype=dtype)
-        high = np.ascontiguousarray(_broadcast(self.high, dimension, "high"), dtype=dtype)
-        return self.boundary, low, high
+        """(kind, low, high) for the compiled core; made once for each dimension and dtype."""
+        known = self._arrays.get((dimension, dtype))
+        if known is None:
+            low = _constant(_broadcast(self.low, dimension, "low").astype(dtype))
+            high = _constant(_broadcast(self.high, dimension, "high").astype(dtype))
+            known = self._arrays[dimension, dtype] = (self.boundary, low, high)
+        return known
 
     def contains(self, actions: NDArray[Any]) -> bool:
         """Are all actions (..., D) inside, walls included?"""
@@ -133,11 +145,15 @@ class Torus:
         self.period = _vector(period, "period")
         if not np.all(self.period > 0):
             raise ValueError(f"period is {period!r}; it must be positive")
+        self._arrays: _Arrays = {}
 
     def arrays(self, dimension: int, dtype: DTypeLike) -> tuple[str, NDArray[Any], NDArray[Any]]:
-        """(kind, low, high) for the compiled core."""
-        high = np.ascontiguousarray(_broadcast(self.period, dimension, "period"), dtype=dtype)
-        return "torus", np.zeros_like(high), high
+        """(kind, low, high) for the compiled core; made once for each dimension and dtype."""
+        known = self._arrays.get((dimension, dtype))
+        if known is None:
+            high = _constant(_broadcast(self.period, dimension, "period").astype(dtype))
+            known = self._arrays[dimension, dtype] = ("torus", _constant(np.zeros_like(high)), high)
+        return known
 
     def contains(self, actions: NDArray[Any]) -> bool:
         """Are all actions (..., D) in [0, period)?"""
