@@ -9,13 +9,17 @@
 #include <cstdint>
 #include <cstring>
 
+// WPG_INLINE is for members, WPG_FORMULA for functions.
 #if defined(__CUDACC__)
+#define WPG_INLINE __host__ __device__ inline
 #define WPG_FORMULA __host__ __device__ static inline
 #elif defined(__GNUC__)
 // Internal linkage and always inlined: a file that is compiled once per instruction set must not
 // leave a symbol that the linker could merge with another instruction set's copy.
-#define WPG_FORMULA static inline __attribute__((always_inline))
+#define WPG_INLINE inline __attribute__((always_inline))
+#define WPG_FORMULA static WPG_INLINE
 #else
+#define WPG_INLINE inline
 #define WPG_FORMULA static inline
 #endif
 
@@ -89,7 +93,7 @@ WPG_FORMULA V all_lanes(number_of<V> x) {
   if constexpr (sizeof(V) == sizeof(number_of<V>)) {
     return x;
   } else {
-    return V{} + x;
+    return x - V{};  // x itself, also for -0, so that nothing is left to compute
   }
 }
 

@@ -29,6 +29,10 @@ struct LaneTypes<SideBySide<V>> {
   WPG_FORMULA SideBySide<V> operator op(SideBySide<V> x, N y) {             \
     return {V(x.a op y), V(x.b op y)};                                      \
   }
+template <class V, class N>
+WPG_FORMULA SideBySide<V> operator-(N x, SideBySide<V> y) {
+  return {V(x - y.a), V(x - y.b)};
+}
 WPG_OPERATOR(+)
 WPG_OPERATOR(-)
 WPG_OPERATOR(*)

@@ -151,24 +151,27 @@ class LangevinBlock {
     }
   }
 
-  /// The support's constants as plain pointers: after a store the compiler must read members again.
-  /// kSame: every coordinate has the same ones, which then stay in registers.
+  /// One of the support's constants for every element of a row: after a store the compiler must
+  /// read memory again, so what is the same for every coordinate is kept as a number.
   template <bool kSame>
-  struct Walls {
-    const T* low;
-    const T* high;
-    const T* period;  // the width, where the box is squashed
-    const T* inverse_period;
-    const T* least;
-    const T* most;
+  struct Wall {
+    const T* table;
+    T first;
 
     template <class L>
-    static L at(const T* table, std::int64_t e) {
-      if constexpr (kSame) return all_lanes<L>(table[0]);
+    WPG_INLINE L at(std::int64_t e) const {
+      if constexpr (kSame) return all_lanes<L>(first);
       L wall;
       load_lanes(wall, table + e);
       return wall;
     }
+  };
+
+  template <bool kSame>
+  struct Walls {
+    Wall<kSame> low, high;
+    Wall<kSame> period;  // the width, where the box is squashed
+    Wall<kSame> inverse_period, least, most;
   };
 
   template <SupportKind kKind>
@@ -178,25 +181,22 @@ class LangevinBlock {
   /// x is where the step ended; a squashed box also asks for where it began, a and its y: a step
   /// that moved nothing leaves the action alone.
   template <SupportKind kKind, class L, bool kSame>
-  static L fold(L x, L a, L start, const Walls<kSame>& walls, std::int64_t e) {
-    using W = Walls<kSame>;
+  WPG_INLINE static L fold(L x, L a, L start, const Walls<kSame>& walls, std::int64_t e) {
     if constexpr (kKind == SupportKind::box_reflect) {
-      return reflect<L>(x, W::template at<L>(walls.low, e), W::template at<L>(walls.high, e),
-                        W::template at<L>(walls.period, e),
-                        W::template at<L>(walls.inverse_period, e));
+      return reflect<L>(x, walls.low.template at<L>(e), walls.high.template at<L>(e),
+                        walls.period.template at<L>(e), walls.inverse_period.template at<L>(e));
     } else if constexpr (kKind == SupportKind::box_clip) {
-      return clamp<L>(finite_or_nan<L>(x), W::template at<L>(walls.low, e),
-                      W::template at<L>(walls.high, e));
+      return clamp<L>(finite_or_nan<L>(x), walls.low.template at<L>(e),
+                      walls.high.template at<L>(e));
     } else if constexpr (kKind == SupportKind::torus) {
-      return wrap<L>(x, W::template at<L>(walls.period, e),
-                     W::template at<L>(walls.inverse_period, e));
+      return wrap<L>(x, walls.period.template at<L>(e), walls.inverse_period.template at<L>(e));
     } else if constexpr (kSquashed<kKind>) {
-      const L width = W::template at<L>(walls.period, e);
-      const L least = W::template at<L>(walls.least, e), most = W::template at<L>(walls.most, e);
+      const L width = walls.period.template at<L>(e);
+      const L least = walls.least.template at<L>(e), most = walls.most.template at<L>(e);
       const L distance = kKind == SupportKind::box_tanh ? tanh_wall_distance<L>(x, width)
                                                         : probit_wall_distance<L>(x, width);
-      const L moved = action_by_distance<L>(x, distance, W::template at<L>(walls.low, e),
-                                            W::template at<L>(walls.high, e), least, most);
+      const L moved = action_by_distance<L>(x, distance, walls.low.template at<L>(e),
+                                            walls.high.template at<L>(e), least, most);
       return select(x == start, clamp<L>(a, least, most), moved);
     } else {
       return finite_or_nan<L>(x);
@@ -206,17 +206,16 @@ class LangevinBlock {
   /// One coordinate's action on the line; a wall counts as the number beside it.
   template <SupportKind kKind, class L, bool kSame>
   static LinePoint<L> line_point(L a, const Walls<kSame>& walls, std::int64_t e) {
-    using W = Walls<kSame>;
-    const L inside = clamp<L>(finite_or_nan<L>(a), W::template at<L>(walls.least, e),
-                              W::template at<L>(walls.most, e));
-    const L below = inside - W::template at<L>(walls.low, e);
-    const L above = W::template at<L>(walls.high, e) - inside;
-    const L inverse_width = W::template at<L>(walls.inverse_period, e);
+    const L inside =
+        clamp<L>(finite_or_nan<L>(a), walls.least.template at<L>(e), walls.most.template at<L>(e));
+    const L below = inside - walls.low.template at<L>(e);
+    const L above = walls.high.template at<L>(e) - inside;
+    const L inverse_width = walls.inverse_period.template at<L>(e);
     LinePoint<L> point;
     if constexpr (kKind == SupportKind::box_tanh) {
       point = tanh_point<L>(below, above, inverse_width);
     } else {
-      point = probit_point<L>(below, above, W::template at<L>(walls.period, e), inverse_width);
+      point = probit_point<L>(below, above, walls.period.template at<L>(e), inverse_width);
     }
     const L nothing = a - a;  // the logarithm makes a number of NaN
     point.y = select(nothing == nothing, point.y, nothing);
@@ -267,7 +266,7 @@ class LangevinBlock {
   };
 
   template <SupportKind kKind, class L, bool kSame>
-  static void move_lanes(const Walls<kSame>& walls, const Rows& r, std::int64_t e) {
+  WPG_INLINE static void move_lanes(const Walls<kSame>& walls, const Rows& r, std::int64_t e) {
     const L eta = all_lanes<L>(r.step_size), sigma = all_lanes<L>(r.noise_scale);
     L a, start, g, xi;
     load_lanes(a, r.a + e);
@@ -292,8 +291,11 @@ class LangevinBlock {
 
   template <bool kSame>
   Walls<kSame> walls_of() {
-    return {low_.get(),   high_.get(), period_.get(), inverse_period_.get(),
-            least_.get(), most_.get()};
+    const auto wall = [](Scratch<T>& table) {
+      return Wall<kSame>{table.get(), table.get() == nullptr ? T(0) : table[0]};
+    };
+    return {wall(low_),   wall(high_), wall(period_), wall(inverse_period_),
+            wall(least_), wall(most_)};
   }
 
   template <bool kSame>
