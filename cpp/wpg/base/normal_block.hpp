@@ -29,12 +29,11 @@ struct NoiseKey {
   std::uint64_t step;
 };
 
-/// Arrays as long as a block, which the caller works on right after the draw.
+/// Arrays as long as a block, which the caller reads right after the draw.
 template <class T>
 struct ComingMemory {
   const T* first = nullptr;
   const T* second = nullptr;
-  T* out = nullptr;
 };
 
 template <class T>
@@ -132,7 +131,7 @@ class NormalBlock {
         even[i] = {c0, c1, word2, c3};
         odd[i] = {c0 >> 32, c1 >> 32, word2, c3 >> 32};
       }
-      if (coming.out != nullptr) {
+      if (coming.first != nullptr) {
         fetch<kVectors * kLanes<float> * kGroup<T>>(coming, b * kGroup<T>);
       }
       philox4x32(even, keys);
@@ -160,7 +159,6 @@ class NormalBlock {
     for (std::int64_t e = begin; e < begin + kCount; e += 64 / static_cast<int>(sizeof(T))) {
       __builtin_prefetch(coming.first + e, 0, 2);
       __builtin_prefetch(coming.second + e, 0, 2);
-      __builtin_prefetch(coming.out + e, 1, 2);
     }
   }
 

@@ -65,10 +65,10 @@ class LangevinBlock {
   /// `out`, `particles`, `drift` point at the block's first element; `step` names the noise.
   void move(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step) {
     if (averaged()) {
-      draw(block, step, carried_.get(), {particles, drift, out});
+      draw(block, step, carried_.get(), {particles, drift});
       return move_on(out, particles, drift, block, step, carried_.get());
     }
-    draw(block, step, noise_.get(), {particles, drift, out});
+    draw(block, step, noise_.get(), {particles, drift});
     advance_states(out, particles, drift, block);
   }
 
