@@ -25,6 +25,9 @@ std::string text_of(const Shape& shape);
 /// A C-contiguous, aligned NumPy array of float32 or float64.
 py::array array_of(const py::handle& object, const char* name);
 
+/// The same with three dimensions, (S, N, D) or (S, K, D), D at least 1.
+py::array cloud_of(const py::handle& object, const char* name);
+
 /// Is it float64? Anything but float32 and float64 has been refused by array_of.
 bool is_double(const py::array& array);
 

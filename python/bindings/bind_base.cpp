@@ -121,6 +121,16 @@ py::array array_of(const py::handle& object, const char* name) {
   return array;
 }
 
+py::array cloud_of(const py::handle& object, const char* name) {
+  py::array array = array_of(object, name);
+  if (array.ndim() != 3 || array.shape(2) < 1) {
+    throw py::value_error(std::string(name) + " has shape " +
+                          text_of(Shape(array.shape(), array.shape() + array.ndim())) +
+                          "; it must have three dimensions, the last of them at least 1");
+  }
+  return array;
+}
+
 bool is_double(const py::array& array) { return array.itemsize() == 8; }
 
 void require_dtype(const py::array& array, const char* name, bool wants_double) {

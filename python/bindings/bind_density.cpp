@@ -7,17 +7,6 @@
 namespace wpg::bindings {
 namespace {
 
-/// (S, anything, D)
-py::array cloud_of(const py::handle& object, const char* name) {
-  py::array array = array_of(object, name);
-  if (array.ndim() != 3 || array.shape(2) < 1) {
-    throw py::value_error(std::string(name) + " has shape " +
-                          text_of(Shape(array.shape(), array.shape() + array.ndim())) +
-                          "; it must have three dimensions, the last of them at least 1");
-  }
-  return array;
-}
-
 template <class T>
 py::object run_mixture(const py::array& points, const py::array& means, const py::handle& std,
                        const py::handle& support, bool wants_all, bool wants_others,

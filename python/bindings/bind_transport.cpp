@@ -10,15 +10,6 @@
 namespace wpg::bindings {
 namespace {
 
-py::array cloud_of(const py::handle& particles) {
-  py::array cloud = array_of(particles, "particles");
-  if (cloud.ndim() != 3) {
-    throw py::value_error("particles has " + std::to_string(cloud.ndim()) +
-                          " dimensions; it must be (S, N, D)");
-  }
-  return cloud;
-}
-
 /// What every step takes beside the arrays.
 template <class T>
 struct StepArguments {
@@ -134,26 +125,13 @@ void bind_velocity(py::module_& m, const char* name, PairVelocity<float> single,
       [single, twice](const py::handle& particles, const py::handle& drift,
                       const py::handle& temperature, const py::handle& bandwidth,
                       const py::handle& out) {
-        const py::array cloud = array_of(particles, "particles");
-        if (cloud.ndim() != 3) {
-          throw py::value_error("particles has " + std::to_string(cloud.ndim()) +
-                                " dimensions; it must be (S, N, D)");
-        }
+        const py::array cloud = cloud_of(particles, "particles");
         const py::array along = array_of(drift, "drift");
         return is_double(cloud) ? run_velocity(twice, cloud, along, temperature, bandwidth, out)
                                 : run_velocity(single, cloud, along, temperature, bandwidth, out);
       },
       py::arg("particles"), py::arg("drift"), py::arg("temperature"), py::arg("bandwidth"),
       py::arg("out"));
-}
-
-py::array particles_of(const py::handle& particles) {
-  py::array cloud = array_of(particles, "particles");
-  if (cloud.ndim() != 3) {
-    throw py::value_error("particles has " + std::to_string(cloud.ndim()) +
-                          " dimensions; it must be (S, N, D)");
-  }
-  return cloud;
 }
 
 template <class T>
@@ -225,7 +203,7 @@ void bind_transport(py::module_& m) {
       [](const py::handle& particles, const py::handle& log_density, const py::handle& q_values,
          const py::handle& temperature, const py::handle& rate, const py::handle& step_size,
          const py::handle& seed, const py::handle& step, const py::handle& out) {
-        const py::array cloud = particles_of(particles);
+        const py::array cloud = cloud_of(particles, "particles");
         const py::array density = array_of(log_density, "log_density");
         const py::array q = array_of(q_values, "q_values");
         return (is_double(cloud) ? run_birth_death<double>
@@ -238,7 +216,7 @@ void bind_transport(py::module_& m) {
       "adaptive_step_size",
       [](const py::handle& particles, const py::handle& drift, const py::handle& new_particles,
          const py::handle& new_drift, double fraction, const py::handle& maximum) {
-        const py::array cloud = particles_of(particles), along = array_of(drift, "drift");
+        const py::array cloud = cloud_of(particles, "particles"), along = array_of(drift, "drift");
         const py::array moved = array_of(new_particles, "new_particles");
         const py::array new_along = array_of(new_drift, "new_drift");
         return (is_double(cloud) ? run_adaptive_step_size<double>
@@ -254,7 +232,7 @@ void bind_transport(py::module_& m) {
       [](const py::handle& particles, const py::handle& drift, const py::handle& step_size,
          const py::handle& temperature, const py::handle& seed, const py::handle& step,
          const py::handle& support, const py::handle& preconditioner, const py::handle& out) {
-        const py::array cloud = cloud_of(particles);
+        const py::array cloud = cloud_of(particles, "particles");
         return is_double(cloud) ? run_step<double>(langevin, cloud, drift, step_size, temperature,
                                                    seed, step, support, preconditioner, out)
                                 : run_step<float>(langevin, cloud, drift, step_size, temperature,
@@ -270,7 +248,7 @@ void bind_transport(py::module_& m) {
                         const py::handle& step_size, const py::handle& temperature,
                         const py::handle& seed, const py::handle& step, const py::handle& support,
                         const py::handle& out) {
-          const py::array cloud = cloud_of(particles);
+          const py::array cloud = cloud_of(particles, "particles");
           return is_double(cloud) ? run_step<double>(twice, cloud, drift, step_size, temperature,
                                                      seed, step, support, py::none(), out)
                                   : run_step<float>(single, cloud, drift, step_size, temperature,
@@ -288,7 +266,7 @@ void bind_transport(py::module_& m) {
          const py::handle& proposed_values, const py::handle& proposed_drift,
          const py::handle& step_size, const py::handle& temperature, const py::handle& seed,
          const py::handle& step, const py::handle& support) {
-        const py::array cloud = cloud_of(particles);
+        const py::array cloud = cloud_of(particles, "particles");
         (is_double(cloud) ? run_accept<double>
                           : run_accept<float>)(cloud, values, drift, std::move(accepted), proposals,
                                                proposed_values, proposed_drift, step_size,
