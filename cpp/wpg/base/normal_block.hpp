@@ -27,6 +27,10 @@ struct NoiseKey {
   std::uint64_t seed;
   Stream stream;
   std::uint64_t step;
+
+  bool operator==(const NoiseKey& other) const {
+    return seed == other.seed && stream == other.stream && step == other.step;
+  }
 };
 
 /// Arrays as long as a block, which the caller reads right after the draw.
@@ -42,11 +46,12 @@ class NormalBlock {
   explicit NormalBlock(const BlockPlan<T>& plan)
       : dimension_(plan.dimension()),
         groups_(plan.groups()),
-        width_(plan.states() * plan.groups() * plan.dimension() + kPad),
+        width_(whole_vectors(plan.states() * plan.groups() * plan.dimension()) + kPad),
         group_(width_),
         state_(width_),
         coordinate_(width_),
         keys_(1),
+        opened_(width_ * 2),
         columns_(width_ * kGroup<T>) {
     std::int64_t b = 0;
     for (std::int64_t s = 0; s < plan.states(); ++s) {
@@ -93,26 +98,56 @@ class NormalBlock {
  private:
   // Vectors are done up to four at a time, so they may reach beyond the last block.
   static constexpr std::int64_t kPad = 4 * kLanes<float>;
+  static constexpr int kHalf = kLanes<double>;
   using V = vector_of<T>;
   using U = unsigned_of<V>;
 
+  static std::int64_t whole_vectors(std::int64_t count) {
+    return (count + kLanes<float> - 1) / kLanes<float> * kLanes<float>;
+  }
+
   T* column(int k) { return columns_.get() + k * width_; }
+
+  /// The first two rounds of Philox for every counter of a block, but for what depends on the
+  /// state. The state is the counter's second word x1, so after them, with s = the product of round
+  /// two that holds the state,
+  ///   x = (high(p) ^ constant, p, high(s) ^ q, s)
+  /// where p and q depend on group and coordinate alone: the same for all states. Stored for each
+  /// vector of counters: p of even lanes, p of odd ones, q of both.
+  WPG_APART void open(const NoiseKey& key, std::int64_t first_group) {
+    PhiloxKeys<u64v>& keys = *keys_.get();
+    philox_keys(key.seed, keys);
+    const u32v group0 = u32v{} + static_cast<std::uint32_t>(first_group);
+    const u32v word3 = u32v{} + stream_word(key.stream, key.step);
+    for (std::int64_t b = 0; b < width_; b += kLanes<float>) {
+      const u64v c0 = (u64v)(load<u32v>(group_.get() + b) + group0);
+      const u64v c3 = (u64v)(load<u32v>(coordinate_.get() + b) | word3);
+      std::uint64_t* const to = opened_.get() + 2 * b;
+      for (int odd = 0; odd < 2; ++odd) {
+        const u64v product = multiply_low_words(odd != 0 ? c0 >> 32 : c0, kPhiloxFactor0);
+        const u64v x2 = (product >> 32) ^ (odd != 0 ? c3 >> 32 : c3) ^ keys.word[1];
+        store(to + odd * kHalf, multiply_low_words(x2, kPhiloxFactor1));
+        store(to + (2 + odd) * kHalf, product ^ keys.word[3]);
+      }
+    }
+    opened_key_ = key;
+    opened_group_ = first_group;
+  }
 
   // Philox, the logarithm and the circle run in loops of their own: each then has few enough
   // instructions for the processor to work on several rounds of the loop at once.
   template <bool kOneState>
   WPG_APART void random_words(const NoiseKey& key, const Block& block, std::int64_t blocks,
                               const ComingMemory<T>& coming) {
-    PhiloxKeys<u64v>& keys = *keys_.get();
-    philox_keys(key.seed, keys);
-    const u32v group0 = u32v{} + static_cast<std::uint32_t>(block.first_particle / kGroup<T>);
+    const std::int64_t first_group = block.first_particle / kGroup<T>;
+    if (first_group != opened_group_ || !(key == opened_key_)) open(key, first_group);
+    const PhiloxKeys<u64v>& keys = *keys_.get();
+    const u64v product1 = multiply_low_words(u64v{} + (key.step & 0xFFFFFFFFu), kPhiloxFactor1);
+    const u64v state_key = (product1 >> 32) ^ keys.word[0], constant = product1 ^ keys.word[2];
     const u32v state0 = u32v{} + static_cast<std::uint32_t>(block.first_state);
-    const u32v word3 = u32v{} + stream_word(key.stream, key.step);
-    const u64v word2 = u64v{} + (key.step & 0xFFFFFFFFu);
     // Pointers in local variables: after a store the compiler must read members again.
-    const std::uint32_t* const group = group_.get();
+    const std::uint64_t* const opened = opened_.get();
     const std::uint32_t* const state = state_.get();
-    const std::uint32_t* const coordinate = coordinate_.get();
     T* const column0 = column(0);
     T* const column1 = column(1);
     T* const column2 = column(kGroup<T> - 2);
@@ -125,17 +160,20 @@ class NormalBlock {
 #pragma GCC unroll 3
       for (int i = 0; i < kVectors; ++i) {
         const std::int64_t at = b + i * kLanes<float>;
-        const u64v c0 = (u64v)(load<u32v>(group + at) + group0);
         const u64v c1 = (u64v)(kOneState ? state0 : load<u32v>(state + at) + state0);
-        const u64v c3 = (u64v)(load<u32v>(coordinate + at) | word3);
-        even[i] = {c0, c1, word2, c3};
-        odd[i] = {c0 >> 32, c1 >> 32, word2, c3 >> 32};
+        const u64v s_even = multiply_low_words(state_key ^ c1, kPhiloxFactor0);
+        const u64v s_odd = multiply_low_words(state_key ^ (c1 >> 32), kPhiloxFactor0);
+        const std::uint64_t* const o = opened + 2 * at;
+        const u64v p_even = load<u64v>(o), p_odd = load<u64v>(o + kHalf);
+        const u64v q_even = load<u64v>(o + 2 * kHalf), q_odd = load<u64v>(o + 3 * kHalf);
+        even[i] = {(p_even >> 32) ^ constant, p_even, (s_even >> 32) ^ q_even, s_even};
+        odd[i] = {(p_odd >> 32) ^ constant, p_odd, (s_odd >> 32) ^ q_odd, s_odd};
       }
       if (coming.first != nullptr) {
         fetch<kVectors * kLanes<float> * kGroup<T>>(coming, b * kGroup<T>);
       }
-      philox4x32(even, keys);
-      philox4x32(odd, keys);
+      philox4x32<2>(even, keys);
+      philox4x32<2>(odd, keys);
 #pragma GCC unroll 3
       for (int i = 0; i < kVectors; ++i) {
         const std::int64_t at = b + i * kLanes<float>;
@@ -222,6 +260,9 @@ class NormalBlock {
   std::int64_t dimension_, groups_, width_;
   Scratch<std::uint32_t> group_, state_, coordinate_;
   Scratch<PhiloxKeys<u64v>> keys_;
+  Scratch<std::uint64_t> opened_;  // what `open` made, for the key and the first group below
+  NoiseKey opened_key_{};
+  std::int64_t opened_group_ = -1;
   Scratch<T> columns_;
 };
 

@@ -43,21 +43,23 @@ WPG_FORMULA void philox_keys(std::uint64_t key, PhiloxKeys<L>& keys) {
   }
 }
 
+inline constexpr std::uint32_t kPhiloxFactor0 = 0xD2511F53u, kPhiloxFactor1 = 0xCD9E8D57u;
+
 template <class L>
 WPG_FORMULA void philox_round(PhiloxWords<L>& c, L key0, L key1) {
-  const L product0 = multiply_low_words(c.x0, 0xD2511F53u);
-  const L product1 = multiply_low_words(c.x2, 0xCD9E8D57u);
+  const L product0 = multiply_low_words(c.x0, kPhiloxFactor0);
+  const L product1 = multiply_low_words(c.x2, kPhiloxFactor1);
   c = {(product1 >> 32) ^ (c.x1 ^ key0), product1, (product0 >> 32) ^ (c.x3 ^ key1), product0};
 }
 
 /// Counters become random words, several of them round by round in turn: a round waits for the one
-/// before it, and independent counters fill the time.
-template <int kCounters, class L>
+/// before it, and independent counters fill the time. The first rounds may have been done already.
+template <int kFirstRound, int kCounters, class L>
 WPG_FORMULA void philox4x32(PhiloxWords<L> (&counters)[kCounters], const PhiloxKeys<L>& keys) {
 #if defined(__GNUC__)
 #pragma GCC unroll 10
 #endif
-  for (int round = 0; round < kPhiloxRounds; ++round) {
+  for (int round = kFirstRound; round < kPhiloxRounds; ++round) {
 #if defined(__GNUC__)
 #pragma GCC unroll 8
 #endif
@@ -70,7 +72,7 @@ WPG_FORMULA void philox4x32(PhiloxWords<L> (&counters)[kCounters], const PhiloxK
 template <class L>
 WPG_FORMULA PhiloxWords<L> philox4x32(L c0, L c1, L c2, L c3, const PhiloxKeys<L>& keys) {
   PhiloxWords<L> counter[1] = {{c0, c1, c2, c3}};
-  philox4x32(counter, keys);
+  philox4x32<0>(counter, keys);
   return counter[0];
 }
 
