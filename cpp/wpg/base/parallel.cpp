@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #ifdef WPG_OPENMP
 #include <omp.h>
@@ -57,6 +58,17 @@ void after_fork_in_child() {
 [[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
 #endif
 
+#ifdef WPG_OPENMP
+// The thread sanitizer does not see what libgomp does between threads and would call it races.
+#ifdef __SANITIZE_THREAD__
+#define WPG_PLAIN_THREADS
+thread_local bool inside_team = false;
+bool in_parallel() { return inside_team; }
+#else
+bool in_parallel() { return omp_in_parallel() != 0; }
+#endif
+#endif
+
 }  // namespace
 
 int get_num_threads() { return configured().load(std::memory_order_relaxed); }
@@ -79,7 +91,7 @@ namespace detail {
 int threads_for(std::int64_t count, std::int64_t work_per_item) {
 #ifdef WPG_OPENMP
   const int wished = get_num_threads();
-  if (wished <= 1 || pool_lost.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
+  if (wished <= 1 || pool_lost.load(std::memory_order_relaxed) || in_parallel()) return 1;
   const std::int64_t work = count * std::max<std::int64_t>(1, work_per_item);
   return static_cast<int>(std::min(
       {std::int64_t{wished}, count, work / work_per_thread.load(std::memory_order_relaxed)}));
@@ -96,14 +108,26 @@ void run_ranges(std::int64_t count, int threads, RangeBody body, void* context) 
   // An exception may not leave an OpenMP region: the first one is carried out and thrown again.
   std::exception_ptr failure;
   std::atomic<bool> failed{false};
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int t = 0; t < threads; ++t) {
+  const auto work = [&](int t) {
     try {
       body(context, count * t / threads, count * (t + 1) / threads);
     } catch (...) {
       if (!failed.exchange(true)) failure = std::current_exception();
     }
+  };
+#ifdef WPG_PLAIN_THREADS
+  std::vector<std::thread> team;
+  for (int t = 0; t < threads; ++t) {
+    team.emplace_back([&work, t] {
+      inside_team = true;
+      work(t);
+    });
   }
+  for (std::thread& thread : team) thread.join();
+#else
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int t = 0; t < threads; ++t) work(t);
+#endif
   if (failure) std::rethrow_exception(failure);
 #else
   (void)threads;
