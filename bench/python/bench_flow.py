@@ -42,7 +42,7 @@ def main() -> None:
         for _ in range(STEPS):
             critic.action_gradient(states, particles, out=gradient)
 
-    def flow_of(scheme: str, boundary: str) -> None:
+    def flow_of(scheme: str, boundary: str, bandwidth: float | None = None) -> None:
         wpg.transport.flow(
             particles,
             critic,
@@ -53,13 +53,31 @@ def main() -> None:
             seed=1,
             support=Box(-1, 1, boundary),
             scheme=scheme,
+            bandwidth=bandwidth,
             out=moved,
         )
+
+    def step_by_step(scheme: str, bandwidth: float | None) -> np.ndarray:
+        """What a flow of pairs is made of, called one by one from Python."""
+        velocity = {"svgd": wpg.transport.svgd_velocity, "blob": wpg.transport.blob_velocity}
+        cloud = particles
+        for _ in range(STEPS):
+            drift = critic.action_gradient(states, cloud)
+            pushed = velocity[scheme](cloud, drift, temperature=0.1, bandwidth=bandwidth)
+            cloud = wpg.transport.langevin(
+                cloud, pushed, step_size=0.02, temperature=0.0, seed=1, support=Box(-1, 1)
+            )
+        return cloud
 
     functions = {"ten gradients": gradients}
     for scheme in ("langevin", "leimkuhler-matthews", "mala"):
         for boundary in ("reflect", "tanh", "probit"):
             functions[f"{scheme}, {boundary}"] = lambda s=scheme, b=boundary: flow_of(s, b)
+    for scheme in ("svgd", "blob"):
+        for bandwidth in (0.5, None):
+            name = f"{scheme}, reflect, {'median rule' if bandwidth is None else 'bandwidth given'}"
+            functions[name] = lambda s=scheme, b=bandwidth: flow_of(s, "reflect", b)
+            functions[f"{name}, step by step"] = lambda s=scheme, b=bandwidth: step_by_step(s, b)
 
     # The answer first: fused is composed, to the bit.
     flow_of("langevin", "reflect")
@@ -76,6 +94,10 @@ def main() -> None:
             support=Box(-1, 1),
         )
     assert cloud.tobytes() == moved.tobytes()
+    for scheme in ("svgd", "blob"):
+        for bandwidth in (0.5, None):
+            flow_of(scheme, "reflect", bandwidth)
+            assert step_by_step(scheme, bandwidth).tobytes() == moved.tobytes()
 
     cpu = alternate(functions, rounds=11)["cpu"]
     least = {name: min(seconds) for name, seconds in cpu.items()}

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "args.hpp"
 #include "wpg/flow/flow.hpp"
 
@@ -8,6 +10,8 @@ Scheme scheme_of(const std::string& name) {
   if (name == "langevin") return Scheme::langevin;
   if (name == "leimkuhler-matthews") return Scheme::leimkuhler_matthews;
   if (name == "mala") return Scheme::mala;
+  if (name == "svgd") return Scheme::svgd;
+  if (name == "blob") return Scheme::blob;
   throw py::value_error("scheme is '" + name + "', which has no compiled loop");
 }
 
@@ -16,7 +20,7 @@ template <class T>
 py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const py::handle& states,
                    const std::string& scheme, std::int64_t steps, const py::handle& step_size,
                    const py::handle& temperature, const py::handle& seed, const py::handle& step,
-                   const py::handle& support, const py::handle& out) {
+                   const py::handle& support, const py::handle& bandwidth, const py::handle& out) {
   constexpr bool kDouble = sizeof(T) == 8;
   const py::array cloud = array_of(particles, "particles");
   require_dtype(cloud, "particles", kDouble);
@@ -31,6 +35,8 @@ py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const 
   require_shape(where, "states", {shape[0], critic.observation_size()});
   const PerStateArgument<T> eta(step_size, "step_size", shape[0]);
   const PerStateArgument<T> tau(temperature, "temperature", shape[0]);
+  std::optional<PerStateArgument<T>> length;
+  if (!bandwidth.is_none()) length.emplace(bandwidth, "bandwidth", shape[0]);
   FlowParameters<T> parameters;
   parameters.scheme = scheme_of(scheme);
   parameters.steps = steps;
@@ -38,6 +44,7 @@ py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const 
   parameters.step.temperature = tau.view();
   parameters.step.seed = seed_of(seed);
   parameters.step.step = step_of(step);
+  if (length) parameters.bandwidth = length->view();
   const Support<T> home = support_of<T>(support, shape[2]);
   py::array result = output(out, "out", shape, kDouble);
   if (result.size() > 0) require_disjoint(result, "out", where, "states");
@@ -61,7 +68,7 @@ template <class T>
 void bind_one(py::module_& m) {
   m.def("flow", &run_flow<T>, py::arg("particles"), py::arg("critic"), py::arg("states"),
         py::arg("scheme"), py::arg("steps"), py::arg("step_size"), py::arg("temperature"),
-        py::arg("seed"), py::arg("step"), py::arg("support"), py::arg("out"));
+        py::arg("seed"), py::arg("step"), py::arg("support"), py::arg("bandwidth"), py::arg("out"));
 }
 
 }  // namespace

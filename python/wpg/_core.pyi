@@ -99,6 +99,7 @@ def flow(
     seed: int,
     step: int,
     support: _Arrays | None,
+    bandwidth: float | NDArray[Any] | None,
     out: NDArray[Any] | None,
 ) -> tuple[NDArray[Any], NDArray[Any] | None]: ...
 def unbounded_of_actions(

@@ -18,7 +18,8 @@ def particle_bandwidth(
     """The bandwidth, if it is positive and finite; for None that of the median rule.
 
     Only the median rule gives 0, for a state whose particles are mostly equal, and NaN, for one
-    that holds a particle that is not finite: the compiled routines know both.
+    that holds a particle that is not finite or whose median distance overflows: the compiled
+    routines know both.
 
     Parameters
     ----------
@@ -30,7 +31,9 @@ def particle_bandwidth(
     number or (S,) [action]. What is not a number is left to the compiled routines to refuse.
     """
     if bandwidth is None:
-        return _core.median_bandwidth(particles=particles)
+        medians = _core.median_bandwidth(particles=particles)
+        medians[np.isinf(medians)] = np.nan
+        return medians
     values = np.asarray(bandwidth)
     if values.dtype.kind not in "fiu":
         return bandwidth

@@ -2,9 +2,12 @@
 #include <limits>
 
 #include "hash.hpp"
+#include "wpg/density/bandwidth.hpp"
 #include "wpg/flow/flow.hpp"
+#include "wpg/transport/blob.hpp"
 #include "wpg/transport/leimkuhler_matthews.hpp"
 #include "wpg/transport/mala.hpp"
+#include "wpg/transport/svgd.hpp"
 
 namespace {
 
@@ -112,6 +115,84 @@ void check_composition() {
   }
 }
 
+/// Step after step along the velocity of svgd or blob.
+template <class T>
+std::vector<T> along_velocity(const std::vector<T>& particles, const wpg::KernelQ<T>& critic,
+                              const std::vector<T>& states, const CloudShape& shape,
+                              const wpg::FlowParameters<T>& p, const wpg::Support<T>& support) {
+  std::vector<T> cloud = particles, drift(particles.size());
+  std::vector<T> medians(static_cast<std::size_t>(shape.states));
+  const T zero = 0;
+  auto q = p.step;
+  q.temperature = {&zero, 0};
+  for (std::int64_t l = 0; l < p.steps; ++l, ++q.step) {
+    critic.evaluate(nullptr, drift.data(), states.data(), cloud.data(), shape);
+    auto bandwidth = p.bandwidth;
+    if (bandwidth.data == nullptr) {
+      wpg::median_bandwidth(medians.data(), cloud.data(), shape);
+      bandwidth = {medians.data(), 1};
+    }
+    (p.scheme == Scheme::svgd ? wpg::svgd_velocity<T>
+                              : wpg::blob_velocity<T>)(drift.data(), cloud.data(), drift.data(),
+                                                       shape, p.step.temperature, bandwidth);
+    wpg::langevin(cloud.data(), cloud.data(), drift.data(), shape, q, support);
+  }
+  return cloud;
+}
+
+template <class T>
+void check_pairs() {
+  // The last but one has states of several blocks; of the last one, pairs are shared out.
+  const std::int64_t shapes[][3] = {{1, 1, 1}, {7, 9, 3}, {130, 4, 1}, {16, 513, 5}, {2, 600, 2}};
+  for (const auto& [S, N, D] : shapes) {
+    const CloudShape shape{S, N, D};
+    const auto critic = critic_of<T>(37, 2, D);
+    const auto states = numbers<T>(S * 2, 4), particles = numbers<T>(shape.size(), 5);
+    auto temperature = numbers<T>(S, 6), bandwidth = numbers<T>(S, 7);
+    for (T& x : temperature) x = T(0.3) + T(0.2) * x;
+    for (T& x : bandwidth) x = T(0.5) + T(0.2) * x;
+    const T step_size = T(0.05);
+    const std::vector<T> low(static_cast<std::size_t>(D), T(-1)), high(low.size(), T(0.8));
+    for (const auto& support :
+         {wpg::Support<T>::unbounded(),
+          wpg::Support<T>::box(low.data(), high.data(), D, wpg::SupportKind::box_reflect),
+          wpg::Support<T>::torus(high.data(), D)}) {
+      // The supports differ in the step alone: one shape for all of them is enough.
+      if (S != 7 && support.kind != wpg::SupportKind::box_reflect) continue;
+      const bool large = N > 500;  // for one instruction set
+      for (const Scheme scheme : {Scheme::svgd, Scheme::blob}) {
+        for (const bool given : {false, true}) {
+          wpg::FlowParameters<T> p;
+          p.scheme = scheme;
+          p.steps = 2;
+          p.step.step_size = {&step_size, 0};
+          p.step.temperature = {temperature.data(), 1};
+          if (given) p.bandwidth = {bandwidth.data(), 1};
+          const auto fused = [&] {
+            std::vector<T> out(particles.size(), T(0));
+            wpg::flow(out.data(), static_cast<T*>(nullptr), particles.data(), critic, states.data(),
+                      shape, p, support);
+            return out;
+          };
+          for (const wpg::Isa isa : wpg::available_isas()) {
+            if (large && isa != wpg::available_isas().back()) continue;
+            wpg::set_active_isa(wpg::isa_name(isa));
+            const std::uint64_t hash = same_on_all_threads(fused);
+            CHECK_EQUAL(hash_of(along_velocity(particles, critic, states, shape, p, support)),
+                        hash);
+            std::vector<T> in_place = particles;
+            wpg::flow(in_place.data(), static_cast<T*>(nullptr), in_place.data(), critic,
+                      states.data(), shape, p, support);
+            CHECK_EQUAL(hash_of(in_place), hash);
+          }
+          p.steps = 0;
+          CHECK(fused() == particles);
+        }
+      }
+    }
+  }
+}
+
 template <class T>
 void check_refusals() {
   const auto critic = critic_of<T>(5, 2, 3);
@@ -151,6 +232,26 @@ void check_refusals() {
   CHECK_REFUSED(wpg::flow(out.data() + 3, static_cast<T*>(nullptr), out.data(), critic,
                           states.data(), {1, 4, 3}, p, wpg::Support<T>::unbounded()),
                 "overlaps particles");
+  q = p;
+  q.bandwidth = {&good, 0};
+  CHECK_REFUSED(run(shape, q), "bandwidth");  // langevin has none
+  const std::vector<T> low(3, T(0)), high(3, T(1));
+  for (const Scheme scheme : {Scheme::svgd, Scheme::blob}) {
+    const T negative = T(-0.1), infinite = std::numeric_limits<T>::infinity();
+    q.scheme = scheme;
+    for (const T& bad : {negative, infinite}) {
+      q.bandwidth = {&bad, 0};
+      CHECK_REFUSED(run(shape, q), "bandwidth");
+    }
+    q.bandwidth = {};
+    CHECK_REFUSED(run({2, 0, 3}, q), "at least one");
+    for (const auto kind : {wpg::SupportKind::box_tanh, wpg::SupportKind::box_probit}) {
+      CHECK_REFUSED(
+          wpg::flow(out.data(), static_cast<T*>(nullptr), particles.data(), critic, states.data(),
+                    shape, q, wpg::Support<T>::box(low.data(), high.data(), 3, kind)),
+          "reflect");
+    }
+  }
   CHECK(out == std::vector<T>(24, T(9)));
 }
 
@@ -159,6 +260,8 @@ void check_refusals() {
 int main() {
   check_composition<float>();
   check_composition<double>();
+  check_pairs<float>();
+  check_pairs<double>();
   check_refusals<float>();
   check_refusals<double>();
   return result();

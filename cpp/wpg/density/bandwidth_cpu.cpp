@@ -6,6 +6,7 @@
 #include "wpg/base/scratch.hpp"
 #include "wpg/base/simd.hpp"
 #include "wpg/density/bandwidth_math.hpp"
+#include "wpg/density/median_bandwidth.hpp"
 
 namespace wpg {
 namespace WPG_ISA {
@@ -182,15 +183,15 @@ class Pairs {
   using V = vector_of<T>;
 
  public:
-  explicit Pairs(const CloudShape& shape)
-      : N_(shape.particles),
-        D_(shape.dimension),
-        width_(shape.particles + shape.particles / 2 + 2 * kLanes<T>),
-        place_memory_(shape.particles),
+  Pairs(std::int64_t particles, std::int64_t dimension)
+      : N_(particles),
+        D_(dimension),
+        width_(particles + particles / 2 + 2 * kLanes<T>),
+        place_memory_(particles),
         place_(place_memory_.get()),
-        memory_(shape.dimension * width_),
+        memory_(dimension * width_),
         coordinates_(memory_.get()),
-        own_memory_(shape.dimension * kLanes<T>),
+        own_memory_(dimension * kLanes<T>),
         own_(own_memory_.get()) {
     // Particles stand in a shuffled order, the same one in every state. Then the pairs i, i + k for
     // a few k are a random sample of all pairs, in whatever order the particles were given, and one
@@ -229,6 +230,7 @@ class Pairs {
   /// From now on differences are multiplied by this before they are squared.
   void magnify(T scale) { scale_ = scale; }
 
+  std::int64_t particles() const { return N_; }
   std::int64_t count() const { return N_ * (N_ - 1) / 2; }
   std::int64_t most_in_block() const { return (N_ / 2 + 1) * kLanes<T>; }
   std::int64_t most_in_sample() const { return sample_shifts_ * N_; }
@@ -533,18 +535,20 @@ Middle<T> middle(const Source& source, Ranks ranks, Interval<T> where, Room<T> r
   }
 }
 
-/// The bandwidths of states, one after the other.
+}  // namespace
+
 template <class T>
-class MedianBandwidth {
+class MedianBandwidth<T>::Rule {
  public:
-  explicit MedianBandwidth(const CloudShape& shape)
-      : pairs_(shape),
+  Rule(std::int64_t particles, std::int64_t dimension)
+      : pairs_(particles, dimension),
         capacity_(kFew + static_cast<std::int64_t>(6 * two_thirds(pairs_.count()))),
         first_(capacity_ + pairs_.most_in_block() + kLanes<T>),
         second_(capacity_ + kLanes<T>),
         sample_(capacity_ + pairs_.most_in_sample() + kLanes<T>) {}
 
-  T of(const T* particles, std::int64_t N) {
+  T of(const T* particles) {
+    const std::int64_t N = pairs_.particles();
     if (!pairs_.take_state(particles, T(1))) return std::numeric_limits<T>::quiet_NaN();
     if (N == 1) return T(0);
     const Middle<T> plain = squares();
@@ -586,17 +590,31 @@ class MedianBandwidth {
   Scratch<T> first_, second_, sample_;
 };
 
-}  // namespace
+template <class T>
+MedianBandwidth<T>::MedianBandwidth(std::int64_t particles, std::int64_t dimension)
+    : rule_(new Rule(particles, dimension)) {}
+
+template <class T>
+MedianBandwidth<T>::~MedianBandwidth() {
+  delete rule_;
+}
+
+template <class T>
+T MedianBandwidth<T>::of(const T* particles) {
+  return rule_->of(particles);
+}
 
 template <class T>
 void median_bandwidth_states(T* bandwidth, const T* particles, const CloudShape& shape,
                              std::int64_t first_state, std::int64_t last) {
-  MedianBandwidth<T> median(shape);
+  MedianBandwidth<T> median(shape.particles, shape.dimension);
   for (std::int64_t s = first_state; s < last; ++s) {
-    bandwidth[s] = median.of(particles + s * shape.per_state(), shape.particles);
+    bandwidth[s] = median.of(particles + s * shape.per_state());
   }
 }
 
+template class MedianBandwidth<float>;
+template class MedianBandwidth<double>;
 template void median_bandwidth_states<float>(float*, const float*, const CloudShape&, std::int64_t,
                                              std::int64_t);
 template void median_bandwidth_states<double>(double*, const double*, const CloudShape&,

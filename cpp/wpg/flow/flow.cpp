@@ -1,10 +1,17 @@
 #include "wpg/flow/flow.hpp"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
+#include <vector>
 
+#include "wpg/base/pair_plan.hpp"
 #include "wpg/base/parallel.hpp"
+#include "wpg/density/bandwidth.hpp"
 #include "wpg/flow/flow_cpu.hpp"
+#include "wpg/transport/blob.hpp"
 #include "wpg/transport/langevin_checks.hpp"
+#include "wpg/transport/svgd.hpp"
 
 namespace wpg {
 namespace {
@@ -15,6 +22,60 @@ void run(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, co
          std::int64_t first, std::int64_t last) {
   WPG_CALL(flow_states<T>(out, acceptance, particles, critic, states, shape, parameters, support,
                           first, last))
+}
+
+template <class T>
+void run_move(T* out, const T* particles, const T* velocity, const CloudShape& shape,
+              const LangevinParameters<T>& parameters, const Support<T>& support,
+              const BlockPlan<T>& plan, std::int64_t first, std::int64_t last) {
+  WPG_CALL(move_along<T>(out, particles, velocity, shape, parameters, support, plan, first, last))
+}
+
+/// What a velocity between particles asks beyond require_langevin.
+template <class T>
+void require_pair_kernel(const CloudShape& shape, const FlowParameters<T>& parameters,
+                         const Support<T>& support) {
+  WPG_REQUIRE(support.kind == SupportKind::unbounded || support.kind == SupportKind::box_reflect ||
+                  support.kind == SupportKind::torus,
+              "svgd and blob carry an entropy of actions and move them in action units; use "
+              "boundary 'reflect'");
+  if (parameters.bandwidth.data != nullptr) {
+    require_bandwidth(parameters.bandwidth, shape.states);
+  } else {
+    WPG_REQUIRE(shape.particles >= 1,
+                "particles has N = 0; the median rule for the bandwidth needs at least one");
+  }
+}
+
+/// The velocities of a state that is split need all of its particles: step after step over all
+/// states, with threads in every part.
+template <class T>
+void flow_step_by_step(T* out, const T* particles, const KernelQ<T>& critic, const T* states,
+                       const CloudShape& shape, const FlowParameters<T>& parameters,
+                       const Support<T>& support) {
+  const auto count = static_cast<std::size_t>(shape.size());
+  const bool rule = parameters.bandwidth.data == nullptr;
+  std::vector<T> drift(count), velocity(count);
+  std::vector<T> medians(rule ? static_cast<std::size_t>(shape.states) : 0);
+  const PerState<T> bandwidth = rule ? PerState<T>{medians.data(), 1} : parameters.bandwidth;
+  const auto& velocity_of = parameters.scheme == Scheme::svgd ? svgd_velocity<T> : blob_velocity<T>;
+  const BlockPlan<T> plan(shape);
+  for (std::int64_t l = 0; l < parameters.steps; ++l) {
+    const T* const cloud = l == 0 ? particles : out;
+    critic.evaluate(nullptr, drift.data(), states, cloud, shape);
+    if (rule) {
+      median_bandwidth(medians.data(), cloud, shape);
+      for (T& length : medians) {
+        if (std::isinf(length)) length = std::numeric_limits<T>::quiet_NaN();
+      }
+    }
+    velocity_of(velocity.data(), cloud, drift.data(), shape, parameters.step.temperature,
+                bandwidth);
+    parallel_for(plan.count(), plan.elements(), [&](std::int64_t first, std::int64_t last) {
+      run_move(out, cloud, velocity.data(), shape, parameters.step, support, plan, first, last);
+    });
+  }
+  if (parameters.steps == 0 && out != particles) std::memcpy(out, particles, count * sizeof(T));
 }
 
 }  // namespace
@@ -28,15 +89,27 @@ void flow(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, c
   require_steps(parameters.step.step, parameters.steps,
                 parameters.scheme == Scheme::leimkuhler_matthews ? Stream::leimkuhler_matthews
                                                                  : Stream::langevin);
+  const bool pairs = has_pair_kernel(parameters.scheme);
+  if (pairs) {
+    require_pair_kernel(shape, parameters, support);
+  } else {
+    WPG_REQUIRE(parameters.bandwidth.data == nullptr,
+                "bandwidth belongs to schemes with a kernel between particles, svgd and blob");
+  }
   WPG_REQUIRE(shape.dimension == critic.action_size(),
               "particles have D = " + std::to_string(shape.dimension) +
                   "; the critic has D = " + std::to_string(critic.action_size()));
   const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
   require_same_or_disjoint(out, bytes, particles, bytes, "particles");
   if (shape.size() == 0) return;
+  const PairPlan plan(shape);
+  if (pairs && plan.splits()) {
+    return flow_step_by_step(out, particles, critic, states, shape, parameters, support);
+  }
   const std::int64_t evaluations = parameters.steps + (mala ? 1 : 0);
   const std::int64_t work =
-      critic.centers() * (critic.observation_size() + evaluations * shape.per_state());
+      critic.centers() * (critic.observation_size() + evaluations * shape.per_state()) +
+      (pairs ? parameters.steps * plan.work() : 0);
   parallel_for(shape.states, work, [&](std::int64_t first, std::int64_t last) {
     run(out, acceptance, particles, critic, states, shape, parameters, support, first, last);
   });

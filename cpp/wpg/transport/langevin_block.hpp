@@ -72,6 +72,14 @@ class LangevinBlock {
     advance_states(out, particles, drift, block);
   }
 
+  /// The step without a draw, for a temperature of 0.
+  void move_without_noise(T* out, const T* particles, const T* drift, const Block& block) {
+    const std::int64_t count = block.states * block.particles * dimension_;
+    T* const noise = noise_.get();
+    for (std::int64_t e = 0; e < count; ++e) noise[e] = T(0);
+    advance_states(out, particles, drift, block);
+  }
+
   /// The raw normal draws of a step.
   void draw(const Block& block, std::uint64_t step, T* xi, const ComingMemory<T>& coming = {}) {
     normals_.draw({parameters_.seed, stream_, step}, block, xi, coming);

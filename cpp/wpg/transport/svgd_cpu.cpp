@@ -8,14 +8,40 @@
 namespace wpg {
 namespace WPG_ISA {
 
+namespace {
+
+/// Velocities of particles first .. last - 1 of the state that was taken, if it is finite.
+template <class T>
+void write_rows(T* velocity, const T* drift, const CloudShape& shape, T temperature, bool finite,
+                std::int64_t first, std::int64_t last, GaussianPairs<T>& pairs) {
+  const std::int64_t D = shape.dimension;
+  const T share = T(1) / static_cast<T>(shape.particles);
+  if (finite) pairs.sum_velocities(pairs.tiles_of(first, last), drift, temperature, false);
+  for (std::int64_t i = first; i < last; ++i) {
+    T* const to = velocity + i * D;
+    const T* const sum = pairs.velocity(i);
+    for (std::int64_t d = 0; d < D; ++d) {
+      to[d] = finite ? finite_or_nan(sum[d * pairs.kStride] * share)
+                     : std::numeric_limits<T>::quiet_NaN();
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void svgd_state(T* velocity, const T* particles, const T* drift, const CloudShape& shape,
+                T temperature, T bandwidth, GaussianPairs<T>& pairs) {
+  const bool finite = pairs.take_state(particles, bandwidth);
+  write_rows(velocity, drift, shape, temperature, finite, 0, shape.particles, pairs);
+}
+
 template <class T>
 void svgd_items(T* velocity, const T* particles, const T* drift, const CloudShape& shape,
                 const PerState<T>& temperature, const PerState<T>& bandwidth, std::int64_t first,
                 std::int64_t last) {
   const PairPlan plan(shape);
-  const std::int64_t D = shape.dimension;
-  const T share = T(1) / static_cast<T>(shape.particles);
-  GaussianPairs<T> pairs(shape.particles, D, false);
+  GaussianPairs<T> pairs(shape.particles, shape.dimension, false);
   std::int64_t taken = -1;
   bool finite = false;
   for (std::int64_t index = first; index < last; ++index) {
@@ -23,27 +49,17 @@ void svgd_items(T* velocity, const T* particles, const T* drift, const CloudShap
     const std::int64_t at = rows.state * shape.per_state();
     if (rows.state != taken) finite = pairs.take_state(particles + at, bandwidth[rows.state]);
     taken = rows.state;
-    if (finite) {
-      pairs.sum_velocities(pairs.tiles_of(rows.first, rows.last), drift + at,
-                           temperature[rows.state], false);
-    }
-    for (std::int64_t i = rows.first; i < rows.last; ++i) {
-      T* const to = velocity + at + i * D;
-      const T* const sum = pairs.velocity(i);
-      for (std::int64_t d = 0; d < D; ++d) {
-        to[d] = finite ? finite_or_nan(sum[d * pairs.kStride] * share)
-                       : std::numeric_limits<T>::quiet_NaN();
-      }
-    }
+    write_rows(velocity + at, drift + at, shape, temperature[rows.state], finite, rows.first,
+               rows.last, pairs);
   }
 }
 
-template void svgd_items<float>(float*, const float*, const float*, const CloudShape&,
-                                const PerState<float>&, const PerState<float>&, std::int64_t,
-                                std::int64_t);
-template void svgd_items<double>(double*, const double*, const double*, const CloudShape&,
-                                 const PerState<double>&, const PerState<double>&, std::int64_t,
-                                 std::int64_t);
+#define WPG_INSTANTIATE(T)                                                                         \
+  template void svgd_state<T>(T*, const T*, const T*, const CloudShape&, T, T, GaussianPairs<T>&); \
+  template void svgd_items<T>(T*, const T*, const T*, const CloudShape&, const PerState<T>&,       \
+                              const PerState<T>&, std::int64_t, std::int64_t);
+WPG_INSTANTIATE(float)
+WPG_INSTANTIATE(double)
 
 }  // namespace WPG_ISA
 }  // namespace wpg

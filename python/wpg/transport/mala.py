@@ -82,6 +82,7 @@ def mala(
             seed=seed,
             step=step,
             support=support_arrays(support, particles),
+            bandwidth=None,
             out=out,
         )
         assert acceptance is not None
