@@ -156,8 +156,10 @@ class KernelQ:
     def astype(self, dtype: Any) -> KernelQ:
         """The same function with arrays of another dtype."""
         arrays = (self.center_states, self.center_actions, self.weights)
+        with np.errstate(over="ignore", under="ignore"):  # KernelQ refuses infinity by name
+            arrays = tuple(np.ascontiguousarray(a, dtype=dtype) for a in arrays)
         return KernelQ(
-            *(np.ascontiguousarray(a, dtype=dtype) for a in arrays),
+            *arrays,
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
             kernel=self.kernel,

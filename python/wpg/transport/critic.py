@@ -27,7 +27,7 @@ def require_steps(steps: int, step: int) -> None:
     whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
     if not whole or not 0 <= steps <= MOST_STEPS:
         raise ValueError(f"steps is {steps!r}; it must be an int from 0 to 2^40")
-    if not isinstance(step, (int, np.integer)):
+    if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
         raise TypeError(f"step is {step!r}; it must be an int")
     if not 0 <= step <= MOST_STEPS - steps:
         raise ValueError(f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1")
@@ -61,7 +61,9 @@ def require_out(out: NDArray[Any] | None, cloud: NDArray[Any], states: Any) -> N
     if out.dtype != cloud.dtype:
         raise TypeError(f"out has dtype {out.dtype}; the particles have {cloud.dtype}")
     if out.shape != cloud.shape:
-        raise ValueError(f"out has shape {out.shape}; it must be {cloud.shape}")
+        raise ValueError(
+            f"out has shape {out.shape}; it must be {cloud.shape}, that of the particles"
+        )
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out is a masked array; give a plain array")
     flags = out.flags
