@@ -157,9 +157,9 @@ class KernelQ:
         """The same function with arrays of another dtype."""
         arrays = (self.center_states, self.center_actions, self.weights)
         with np.errstate(over="ignore", under="ignore"):  # KernelQ refuses infinity by name
-            arrays = tuple(np.ascontiguousarray(a, dtype=dtype) for a in arrays)
+            rounded = [np.ascontiguousarray(a, dtype=dtype) for a in arrays]
         return KernelQ(
-            *arrays,
+            *rounded,
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
             kernel=self.kernel,
