@@ -6,6 +6,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -41,6 +42,13 @@ py::array output(const py::handle& object, const char* name, const Shape& shape,
 void require_disjoint(const py::array& out, const char* out_name, const py::array& in,
                       const char* in_name);
 
+/// A real number, exactly as it was given: an int or float of Python or NumPy, no truth value.
+double number_of(const py::handle& object, const char* name, const std::string& wants);
+
+/// What a number becomes in the arrays' type must be what it was but for rounding: a step of 1e-60
+/// is not one of 0.
+[[noreturn]] void refuse_rounding(const py::handle& object, const char* name, bool as_double);
+
 std::uint64_t seed_of(const py::handle& object);
 std::uint64_t step_of(const py::handle& object);
 
@@ -71,12 +79,18 @@ class PerStateArgument {
       data_ = data<T>(array);
       return;
     }
-    if (!PyNumber_Check(object.ptr()) || PyComplex_Check(object.ptr())) {
-      throw py::type_error(std::string(name) + " is " + std::string(py::str(py::type::of(object))) +
-                           "; it must be a number or an array of shape (" + std::to_string(states) +
-                           ",)");
+    const double given =
+        number_of(object, name, "a number or an array of shape (" + std::to_string(states) + ",)");
+    value_ = static_cast<T>(given);
+    if ((given != 0 && value_ == T(0)) || (std::isfinite(given) && !std::isfinite(value_))) {
+      refuse_rounding(object, name, sizeof(T) == 8);
     }
-    value_ = static_cast<T>(object.cast<double>());
+  }
+
+  /// An output that is also read as this argument would change it on the way.
+  void require_apart(const py::array& out, const char* out_name, const char* name) const {
+    if (data_ == nullptr || out.size() == 0) return;
+    require_disjoint(out, out_name, py::reinterpret_borrow<py::array>(keep_), name);
   }
 
   PerState<T> view() const {

@@ -12,7 +12,10 @@ namespace wpg::bindings {
 namespace {
 
 std::uint64_t counter_of(const py::handle& object, const char* name, std::uint64_t below_bits) {
-  const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+  py::object index;
+  if (!PyBool_Check(object.ptr())) {
+    index = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+  }
   if (!index) {
     PyErr_Clear();
     throw py::type_error(std::string(name) + " is " + std::string(py::repr(object)) +
@@ -98,10 +101,20 @@ static Shape shape_of(const py::array& array) {
   return Shape(array.shape(), array.shape() + array.ndim());
 }
 
+/// Only a subclass can be one, and most arrays are none.
+static bool is_masked(const py::handle& object) {
+  return Py_TYPE(object.ptr()) != py::detail::npy_api::get().PyArray_Type_ &&
+         py::isinstance(object, py::module_::import("numpy.ma").attr("MaskedArray"));
+}
+
 py::array array_of(const py::handle& object, const char* name) {
   if (!py::isinstance<py::array>(object)) {
     throw py::type_error(std::string(name) + " is " + std::string(py::str(py::type::of(object))) +
                          "; it must be a NumPy array of float32 or float64");
+  }
+  if (is_masked(object)) {
+    throw py::type_error(std::string(name) +
+                         " is a masked array, whose mask would be lost; give a plain array");
   }
   auto array = py::reinterpret_borrow<py::array>(object);
   const bool number = array.dtype().kind() == 'f' &&
@@ -170,6 +183,30 @@ void require_disjoint(const py::array& out, const char* out_name, const py::arra
     throw py::value_error(std::string(out_name) + " shares memory with " + in_name +
                           "; give it memory of its own");
   }
+}
+
+double number_of(const py::handle& object, const char* name, const std::string& wants) {
+  PyObject* const given = object.ptr();
+  if (PyFloat_Check(given)) return PyFloat_AS_DOUBLE(given);
+  const bool number =
+      !PyBool_Check(given) &&
+      (PyLong_Check(given) || py::isinstance(object, py::module_::import("numbers").attr("Real")));
+  if (!number) {
+    throw py::type_error(std::string(name) + " is " + std::string(py::str(py::type::of(object))) +
+                         "; it must be " + wants);
+  }
+  const double value = PyFloat_AsDouble(given);
+  if (PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw py::value_error(std::string(name) + " is too large for a float; it must be " + wants);
+  }
+  return value;
+}
+
+void refuse_rounding(const py::handle& object, const char* name, bool as_double) {
+  throw py::value_error(std::string(name) + " is " + std::string(py::repr(object)) +
+                        ", which is 0 or infinite in " + (as_double ? "float64" : "float32") +
+                        ", the type of the arrays");
 }
 
 std::uint64_t seed_of(const py::handle& object) { return counter_of(object, "seed", 64); }

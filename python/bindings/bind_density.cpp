@@ -10,7 +10,7 @@ namespace {
 template <class T>
 py::object run_mixture(const py::array& points, const py::array& means, const py::handle& std,
                        const py::handle& support, bool wants_all, bool wants_others,
-                       const py::handle& out) {
+                       const py::handle& out, const std::string& points_name) {
   constexpr bool kDouble = sizeof(T) == 8;
   const py::ssize_t S = points.shape(0), K = points.shape(1), D = points.shape(2);
   require_dtype(means, "means", kDouble);
@@ -23,8 +23,9 @@ py::object run_mixture(const py::array& points, const py::array& means, const py
   const auto prepare = [&](const py::handle& given, py::object& kept) {
     py::array array = output(given, "out", {S, K}, kDouble);
     if (array.size() > 0) {
-      require_disjoint(array, "out", points, "points");
+      require_disjoint(array, "out", points, points_name.c_str());
       require_disjoint(array, "out", means, "means");
+      scale.require_apart(array, "out", "std");
     }
     kept = array;
     return mutable_data<T>(array);
@@ -34,7 +35,8 @@ py::object run_mixture(const py::array& points, const py::array& means, const py
   {
     py::gil_scoped_release release;
     mixture_log_density(to_all, to_others, data<T>(points), data<T>(means),
-                        MixtureShape{S, K, means.shape(1), D}, scale.view(), where);
+                        MixtureShape{S, K, means.shape(1), D}, scale.view(), where,
+                        points_name.c_str());
   }
   if (wants_all && wants_others) return py::make_tuple(all, others);
   return wants_all ? all : others;
@@ -116,15 +118,17 @@ void bind_density(py::module_& m) {
   m.def(
       "mixture_log_density",
       [](const py::handle& points, const py::handle& means, const py::handle& std,
-         const py::handle& support, bool wants_all, bool wants_others, const py::handle& out) {
-        const py::array at = cloud_of(points, "points"), centers = cloud_of(means, "means");
+         const py::handle& support, bool wants_all, bool wants_others, const py::handle& out,
+         const std::string& points_name) {
+        const py::array at = cloud_of(points, points_name.c_str()),
+                        centers = cloud_of(means, "means");
         if (!wants_all && !wants_others) throw py::value_error("nothing is wanted");
         return (is_double(at) ? run_mixture<double> : run_mixture<float>)(at, centers, std, support,
                                                                           wants_all, wants_others,
-                                                                          out);
+                                                                          out, points_name);
       },
       py::arg("points"), py::arg("means"), py::arg("std"), py::arg("support"), py::arg("wants_all"),
-      py::arg("wants_others"), py::arg("out"));
+      py::arg("wants_others"), py::arg("out"), py::arg("points_name") = "points");
 }
 
 }  // namespace wpg::bindings

@@ -48,6 +48,8 @@ py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const 
   const Support<T> home = support_of<T>(support, shape[2]);
   py::array result = output(out, "out", shape, kDouble);
   if (result.size() > 0) require_disjoint(result, "out", where, "states");
+  eta.require_apart(result, "out", "step_size");
+  tau.require_apart(result, "out", "temperature");
   T* to = mutable_data<T>(result);
   py::object acceptance = py::none();
   T* accepted = nullptr;

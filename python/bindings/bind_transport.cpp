@@ -46,10 +46,16 @@ py::array run_step(Step<T> move, const py::array& particles, const py::handle& d
   require_dtype(along, "drift", kDouble);
   require_shape(along, "drift", shape);
   StepArguments<T> given(shape, step_size, temperature, seed, step, support);
-  py::object keep_matrix, keep_root;
+  py::object keep_matrix = py::none(), keep_root = py::none();
   given.parameters.preconditioner =
       preconditioner_of<T>(preconditioner, shape[0], shape[2], keep_matrix, keep_root);
   py::array result = output(out, "out", shape, kDouble);
+  given.eta.require_apart(result, "out", "step_size");
+  given.tau.require_apart(result, "out", "temperature");
+  if (!keep_matrix.is_none() && result.size() > 0) {
+    require_disjoint(result, "out", py::reinterpret_borrow<py::array>(keep_matrix),
+                     "preconditioner");
+  }
   T* to = mutable_data<T>(result);
   const T* from = data<T>(particles);
   const T* slope = data<T>(along);
@@ -108,6 +114,8 @@ py::array run_velocity(PairVelocity<T> routine, const py::array& particles, cons
   const PerStateArgument<T> tau(temperature, "temperature", shape[0]);
   const PerStateArgument<T> length(bandwidth, "bandwidth", shape[0]);
   py::array result = output(out, "out", shape, kDouble);
+  tau.require_apart(result, "out", "temperature");
+  length.require_apart(result, "out", "bandwidth");
   T* to = mutable_data<T>(result);
   const T* from = data<T>(particles);
   const T* along = data<T>(drift);
@@ -159,6 +167,9 @@ py::tuple run_birth_death(const py::array& particles, const py::array& log_densi
     require_disjoint(result, "out", q_values, "q_values");
     require_disjoint(result, "out", log_density, "log_density");
   }
+  tau.require_apart(result, "out", "temperature");
+  kappa.require_apart(result, "out", "rate");
+  eta.require_apart(result, "out", "step_size");
   py::array ancestors(py::dtype::of<std::int32_t>(), each);
   T* to = mutable_data<T>(result);
   auto* from = static_cast<std::int32_t*>(ancestors.mutable_data());

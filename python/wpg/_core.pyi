@@ -123,6 +123,7 @@ def mixture_log_density(
     wants_all: bool,
     wants_others: bool,
     out: NDArray[Any] | None,
+    points_name: str = "points",
 ) -> Any: ...
 def svgd_velocity(
     particles: NDArray[Any],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,21 @@ from numpy.typing import NDArray
 
 from wpg import _core
 
-__all__ = ["particle_bandwidth"]
+__all__ = ["particle_bandwidth", "real_number"]
+
+
+def real_number(value: Any, name: str, wants: str = "a number") -> float:
+    """A number as float, if it is a real one and no truth value."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}; it must be {wants}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a float; it must be {wants}") from None
 
 
 def particle_bandwidth(
-    bandwidth: float | NDArray[Any] | None, particles: NDArray[Any]
+    bandwidth: float | NDArray[Any] | None, particles: NDArray[Any], *, least: str = "positive"
 ) -> float | NDArray[Any]:
     """The bandwidth, if it is positive and finite; for None that of the median rule.
 
@@ -25,26 +36,43 @@ def particle_bandwidth(
     ----------
     bandwidth : number or (S,) [action], or None
     particles : (S, N, D) [action], checked already
+    least : "positive", or "not negative" where 0 is a bandwidth too
 
     Returns
     -------
-    number or (S,) [action]. What is not a number is left to the compiled routines to refuse.
+    number or (S,) [action], in the particles' dtype.
     """
     if bandwidth is None:
         medians = _core.median_bandwidth(particles=particles)
         medians[np.isinf(medians)] = np.nan
         return medians
-    values = np.asarray(bandwidth)
-    if values.dtype.kind not in "fiu":
-        return bandwidth
+    S, dtype = particles.shape[0], particles.dtype
+    if isinstance(bandwidth, np.ndarray):
+        _require_array(bandwidth, S, dtype)
+        values = bandwidth
+    else:
+        values = np.array(real_number(bandwidth, "bandwidth", f"None, a number or an array ({S},)"))
     # As the compiled routine sees it: 1e-60 is 0 in float32.
     with np.errstate(over="ignore", under="ignore"):
-        rounded = values.astype(particles.dtype)
-    wrong = ~(np.isfinite(rounded) & (rounded > 0))
+        rounded = values.astype(dtype)
+    wrong = ~np.isfinite(rounded) | (rounded < 0) | ((rounded == 0) & (values != 0))
+    if least == "positive":
+        wrong |= rounded == 0
     if wrong.any():
         where = "" if values.ndim == 0 else f"{[int(i) for i in np.argwhere(wrong)[0]]}"
         raise ValueError(
-            f"bandwidth{where} is {values[wrong].flat[0]}; it must be finite and positive in "
-            f"{particles.dtype}, or None for the median rule"
+            f"bandwidth{where} is {values[wrong].flat[0]}; it must be finite and {least} in "
+            f"{dtype}, or None for the median rule"
         )
     return bandwidth
+
+
+def _require_array(bandwidth: NDArray[Any], states: int, dtype: np.dtype[Any]) -> None:
+    if isinstance(bandwidth, np.ma.MaskedArray):
+        raise TypeError("bandwidth is a masked array, whose mask would be lost; give a plain array")
+    if bandwidth.dtype != dtype:
+        raise TypeError(f"bandwidth has dtype {bandwidth.dtype}; it must be {dtype}")
+    if bandwidth.shape not in ((), (states,)):
+        raise ValueError(f"bandwidth has shape {bandwidth.shape}; it must be ({states},)")
+    if not bandwidth.flags.c_contiguous or not bandwidth.flags.aligned:
+        raise ValueError("bandwidth is not C-contiguous and aligned; give a copy")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Box", "Support", "Torus", "cloud_array", "support_arrays"]
+__all__ = ["Box", "Support", "Torus", "cloud_array", "plain_cloud", "support_arrays"]
 
 
 _Arrays = dict[tuple[int, DTypeLike], tuple[str, NDArray[Any], NDArray[Any]]]
@@ -15,11 +15,16 @@ _Arrays = dict[tuple[int, DTypeLike], tuple[str, NDArray[Any], NDArray[Any]]]
 
 def _vector(value: ArrayLike, name: str) -> NDArray[np.float64]:
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}; it must be a number or a vector of them") from None
+        given = np.asarray(value)
+    except ValueError:
+        given = np.array(None)
+    if given.dtype.kind not in "fiu" or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is {value!r}; it must be a number or a vector of them")
+    array = np.array(given, dtype=np.float64)
     if array.ndim > 1:
         raise ValueError(f"{name} has shape {array.shape}; it must be a number or a vector (D,)")
+    if array.shape == (0,):
+        raise ValueError(f"{name} has no coordinates; it must be a number or a vector (D,)")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is {value!r}; it must be finite")
     return _constant(array)
@@ -32,8 +37,18 @@ def _constant(array: NDArray[Any]) -> NDArray[Any]:
 
 def _broadcast(array: NDArray[np.float64], dimension: int, name: str) -> NDArray[np.float64]:
     if array.ndim == 1 and array.shape != (dimension,):
-        raise ValueError(f"{name} has {array.shape[0]} coordinates; the particles have {dimension}")
+        raise ValueError(
+            f"support.{name} has {array.shape[0]} coordinates; the particles have {dimension}"
+        )
     return np.broadcast_to(array, (dimension,))
+
+
+def _rounded(
+    array: NDArray[np.float64], dimension: int, name: str, dtype: DTypeLike
+) -> NDArray[Any]:
+    """The vector in the particles' dtype; the compiled core refuses infinity and empty boxes."""
+    with np.errstate(over="ignore", under="ignore"):
+        return _constant(_broadcast(array, dimension, name).astype(dtype))
 
 
 class Box:
@@ -119,8 +134,8 @@ class Box:
         """(kind, low, high) for the compiled core; made once for each dimension and dtype."""
         known = self._arrays.get((dimension, dtype))
         if known is None:
-            low = _constant(_broadcast(self.low, dimension, "low").astype(dtype))
-            high = _constant(_broadcast(self.high, dimension, "high").astype(dtype))
+            low = _rounded(self.low, dimension, "low", dtype)
+            high = _rounded(self.high, dimension, "high", dtype)
             known = self._arrays[dimension, dtype] = (self.boundary, low, high)
         return known
 
@@ -151,7 +166,7 @@ class Torus:
         """(kind, low, high) for the compiled core; made once for each dimension and dtype."""
         known = self._arrays.get((dimension, dtype))
         if known is None:
-            high = _constant(_broadcast(self.period, dimension, "period").astype(dtype))
+            high = _rounded(self.period, dimension, "period", dtype)
             known = self._arrays[dimension, dtype] = ("torus", _constant(np.zeros_like(high)), high)
         return known
 
@@ -176,6 +191,23 @@ def cloud_array(array: Any, name: str) -> NDArray[Any]:
     if array.dtype.type not in (np.float32, np.float64):
         raise TypeError(f"{name} has dtype {array.dtype}; it must be float32 or float64")
     return array
+
+
+def plain_cloud(array: Any, name: str) -> NDArray[Any]:
+    """`cloud_array` with all that the compiled core asks, for what it sees by another name."""
+    cloud = cloud_array(array, name)
+    if isinstance(cloud, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; give a plain array")
+    if not cloud.dtype.isnative:
+        raise TypeError(f"{name} has dtype {cloud.dtype}; it must be in native byte order")
+    if not cloud.flags.c_contiguous:
+        raise ValueError(
+            f"{name} with shape {cloud.shape} is not C-contiguous; give "
+            f"np.ascontiguousarray({name})"
+        )
+    if not cloud.flags.aligned:
+        raise ValueError(f"{name} is not aligned to its item size; give a copy")
+    return cloud
 
 
 def support_arrays(

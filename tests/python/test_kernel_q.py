@@ -620,7 +620,7 @@ def arguments(dtype=np.float32):
         (ValueError, "state_lengthscale", [0.5, 0.5]),
         (ValueError, "action_lengthscale", [0.5, 0.0]),
         (ValueError, "action_lengthscale", [[0.5, 0.5]]),
-        (ValueError, "action_lengthscale", None),
+        (TypeError, "action_lengthscale", None),
         (ValueError, "'gaussian', 'matern52', 'imq'", "laplace"),
         (TypeError, "kernel", None),
         (ValueError, "center_states / state_lengthscale overflows", 1e-38),

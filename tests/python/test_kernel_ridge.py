@@ -233,7 +233,7 @@ def test_kernel_q_is_the_function_of_the_weights():
         (TypeError, "centers", {"centers": np.array([[0]])}),
         (TypeError, "centers", {"centers": True}),
         (TypeError, "centers", {"centers": 2.5}),
-        (ValueError, "centres", {"centers": 0}),
+        (ValueError, "centers", {"centers": 0}),
         (ValueError, "state_lengthscale", {"state_lengthscale": 0.0}),
         (ValueError, "action_lengthscale", {"action_lengthscale": [1.0, 1.0]}),
         (ValueError, "tolerance", {"tolerance": 0.0}),

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 
@@ -19,6 +20,13 @@ namespace wpg {
   do {                                                  \
     if (!(holds)) throw std::invalid_argument(message); \
   } while (false)
+
+/// As many digits as tell one float from another, and 1e-20 is not "0.000000".
+inline std::string number_text(double number) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", number);
+  return text;
+}
 
 inline void require_shape(const CloudShape& shape) {
   WPG_REQUIRE(shape.states >= 0 && shape.particles >= 0 && shape.dimension >= 1,
@@ -42,7 +50,7 @@ void require_non_negative(const PerState<T>& values, std::int64_t states, const 
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
     WPG_REQUIRE(std::isfinite(value) && value >= T(0), std::string(name) + "[" + std::to_string(s) +
-                                                           "] is " + std::to_string(value) +
+                                                           "] is " + number_text(value) +
                                                            "; it must be finite and not negative");
   }
 }
@@ -54,7 +62,7 @@ void require_positive(const PerState<T>& values, std::int64_t states, const char
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
     WPG_REQUIRE(std::isfinite(value) && value > T(0), std::string(name) + "[" + std::to_string(s) +
-                                                          "] is " + std::to_string(value) +
+                                                          "] is " + number_text(value) +
                                                           "; it must be finite and positive");
   }
 }
@@ -67,7 +75,7 @@ void require_bandwidth(const PerState<T>& values, std::int64_t states) {
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
     WPG_REQUIRE(std::isnan(value) || (std::isfinite(value) && value >= T(0)),
-                "bandwidth[" + std::to_string(s) + "] is " + std::to_string(value) +
+                "bandwidth[" + std::to_string(s) + "] is " + number_text(value) +
                     "; it must be finite and not negative");
   }
 }

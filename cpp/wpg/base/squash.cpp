@@ -23,10 +23,10 @@ void require_inside(const T* actions, std::int64_t rows, const Support<T>& suppo
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::size_t d = 0; d < D; ++d, ++actions) {
       WPG_REQUIRE(!(*actions < support.low[d] || *actions > support.high[d]),  // true for NaN
-                  std::string(name) + " has " + std::to_string(*actions) + " in row " +
+                  std::string(name) + " has " + number_text(*actions) + " in row " +
                       std::to_string(i) + ", coordinate " + std::to_string(d) +
-                      ", outside the box [" + std::to_string(support.low[d]) + ", " +
-                      std::to_string(support.high[d]) + "]");
+                      ", outside the box [" + number_text(support.low[d]) + ", " +
+                      number_text(support.high[d]) + "]");
     }
   }
 }

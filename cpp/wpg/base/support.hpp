@@ -37,8 +37,8 @@ struct Support {
       const T width = high[d] - low[d];
       WPG_REQUIRE(std::isfinite(low[d]) && std::isfinite(high[d]) && low[d] < high[d] &&
                       std::isfinite(2 * width) && std::isfinite(1 / (2 * width)),
-                  "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + ", high[" +
-                      std::to_string(d) + "] = " + std::to_string(high[d]) +
+                  "support: low[" + std::to_string(d) + "] = " + number_text(low[d]) + ", high[" +
+                      std::to_string(d) + "] = " + number_text(high[d]) +
                       "; both must be finite and low < high");
       support.push(low[d], high[d], 2 * width);
       if (!is_squashed(kind)) continue;
@@ -46,8 +46,8 @@ struct Support {
       support.least.push_back(std::max(std::nextafter(low[d], high[d]), low[d] + gap));
       support.most.push_back(std::min(std::nextafter(high[d], low[d]), high[d] - gap));
       WPG_REQUIRE(support.least.back() < support.most.back(),
-                  "box: low[" + std::to_string(d) + "] = " + std::to_string(low[d]) + " and high[" +
-                      std::to_string(d) +
+                  "support: low[" + std::to_string(d) + "] = " + number_text(low[d]) +
+                      " and high[" + std::to_string(d) +
                       "] leave no two numbers between them, which boundaries "
                       "'tanh' and 'probit' need");
     }
@@ -59,7 +59,7 @@ struct Support {
     support.kind = SupportKind::torus;
     for (std::int64_t d = 0; d < dimension; ++d) {
       WPG_REQUIRE(std::isfinite(period[d]) && period[d] > 0 && std::isfinite(1 / period[d]),
-                  "torus: period[" + std::to_string(d) + "] = " + std::to_string(period[d]) +
+                  "support: period[" + std::to_string(d) + "] = " + number_text(period[d]) +
                       "; it must be finite and positive");
       support.push(T(0), period[d], period[d]);
     }

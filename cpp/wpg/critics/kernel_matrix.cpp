@@ -42,7 +42,7 @@ void kernel_matrix(Profile profile, const double* x, std::int64_t n, const doubl
                    std::int64_t m, std::int64_t width, const double* lengthscale, double* out) {
   for (std::int64_t k = 0; k < width; ++k) {
     WPG_REQUIRE(std::isfinite(lengthscale[k]) && lengthscale[k] > 0,
-                "lengthscale[" + std::to_string(k) + "] is " + std::to_string(lengthscale[k]) +
+                "lengthscale[" + std::to_string(k) + "] is " + number_text(lengthscale[k]) +
                     "; it must be finite and positive");
   }
   const auto p = scaled(x, n, width, lengthscale), q = scaled(c, m, width, lengthscale);

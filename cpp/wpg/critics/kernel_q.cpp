@@ -20,7 +20,7 @@ std::vector<T> unit_of(const T* lengthscale, std::int64_t count, double profile_
   for (std::int64_t i = 0; i < count; ++i) {
     WPG_REQUIRE(
         std::isfinite(lengthscale[i]) && lengthscale[i] > 0 && std::isfinite(1 / lengthscale[i]),
-        std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(lengthscale[i]) +
+        std::string(name) + "[" + std::to_string(i) + "] is " + number_text(lengthscale[i]) +
             "; it must be finite and positive");
     unit.push_back(static_cast<T>(profile_unit / lengthscale[i]));
   }

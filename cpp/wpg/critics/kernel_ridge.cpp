@@ -54,7 +54,7 @@ std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 void require_positive(const double* values, std::int64_t count, const char* name) {
   for (std::int64_t i = 0; i < count; ++i) {
     WPG_REQUIRE(std::isfinite(values[i]) && values[i] > 0,
-                std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
+                std::string(name) + "[" + std::to_string(i) + "] is " + number_text(values[i]) +
                     "; it must be finite and positive");
   }
 }
@@ -149,7 +149,7 @@ void KernelRidge::add_centers(const std::int64_t* rows, std::int64_t count) {
 void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
                                      const std::uint8_t* candidate) {
   WPG_REQUIRE(std::isfinite(tolerance) && tolerance > 0,
-              "tolerance is " + std::to_string(tolerance) + "; it must be positive");
+              "tolerance is " + number_text(tolerance) + "; it must be positive");
   const std::int64_t before = centers();
   most = std::min(most, count_);
   if (most <= before) return;
@@ -201,7 +201,7 @@ void KernelRidge::add_greedy_centers(std::int64_t most, double tolerance,
 
 void KernelRidge::factor(double ridge) {
   WPG_REQUIRE(std::isfinite(ridge) && ridge > 0,
-              "ridge is " + std::to_string(ridge) + "; it must be finite and positive");
+              "ridge is " + number_text(ridge) + "; it must be finite and positive");
   const std::int64_t M = centers();
   WPG_REQUIRE(M > 0, "there are no centres yet");
   normal_factor_.resize(as_size(M * M));

@@ -42,7 +42,7 @@ void ridge_path(const double* features, std::int64_t n, std::int64_t p, const do
   std::vector<double> factor(as_size(p * p)), fitted(as_size(n * k)), leverage(as_size(n));
   for (std::int64_t i = 0; i < r; ++i) {
     WPG_REQUIRE(std::isfinite(ridges[i]) && ridges[i] > 0, "ridges[" + std::to_string(i) + "] is " +
-                                                               std::to_string(ridges[i]) +
+                                                               number_text(ridges[i]) +
                                                                "; it must be finite and positive");
     factor = gram;
     for (std::int64_t j = 0; j < p; ++j) factor[as_size(j * p + j)] += ridges[i];

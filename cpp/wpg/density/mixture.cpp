@@ -42,7 +42,7 @@ bool require_deviation(const PerState<T>& deviation, std::int64_t states,
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = deviation[s];
     WPG_REQUIRE(std::isfinite(value) && value > 0 && std::isfinite(1 / value),
-                "std[" + std::to_string(s) + "] is " + std::to_string(value) +
+                "std[" + std::to_string(s) + "] is " + number_text(value) +
                     "; it must be finite and positive");
     const T largest = longest / value;
     WPG_REQUIRE(std::isfinite(16 * largest * largest),
@@ -53,7 +53,8 @@ bool require_deviation(const PerState<T>& deviation, std::int64_t states,
 }
 
 template <class T>
-void require_inside(const T* points, const MixtureShape& shape, const Support<T>& support) {
+void require_inside(const T* points, const MixtureShape& shape, const Support<T>& support,
+                    const char* name) {
   const std::int64_t D = shape.dimension, rows = shape.states * shape.points;
   const T* const low = support.low.data();
   const T* const high = support.high.data();
@@ -61,10 +62,10 @@ void require_inside(const T* points, const MixtureShape& shape, const Support<T>
     for (std::int64_t d = 0; d < D; ++d) {
       const T x = points[i * D + d];
       if (x < low[d] || x > high[d]) {  // false for NaN, which gives NaN
-        WPG_REQUIRE(false, "points[" + std::to_string(i / shape.points) + ", " +
+        WPG_REQUIRE(false, std::string(name) + "[" + std::to_string(i / shape.points) + ", " +
                                std::to_string(i % shape.points) + ", " + std::to_string(d) +
-                               "] is " + std::to_string(x) + ", outside the box [" +
-                               std::to_string(low[d]) + ", " + std::to_string(high[d]) +
+                               "] is " + number_text(x) + ", outside the box [" +
+                               number_text(low[d]) + ", " + number_text(high[d]) +
                                "]; the density is that of actions");
       }
     }
@@ -77,14 +78,14 @@ struct OnTheLine {
   std::vector<T> points, means, log_slopes;
 
   OnTheLine(const T* given_points, const T* given_means, const MixtureShape& shape,
-            const Support<T>& support)
+            const Support<T>& support, const char* name)
       : points(static_cast<std::size_t>(shape.states * shape.points * shape.dimension)),
         means(static_cast<std::size_t>(shape.states * shape.means * shape.dimension)),
         log_slopes(static_cast<std::size_t>(shape.states * shape.points)) {
     const std::int64_t rows = shape.states * shape.points;
-    unbounded_of_actions(points.data(), given_points, rows, support, "points");
+    unbounded_of_actions(points.data(), given_points, rows, support, name);
     unbounded_of_actions(means.data(), given_means, shape.states * shape.means, support, "means");
-    log_slope(log_slopes.data(), given_points, rows, support, "points");
+    log_slope(log_slopes.data(), given_points, rows, support, name);
   }
 };
 
@@ -93,7 +94,7 @@ struct OnTheLine {
 template <class T>
 void mixture_log_density(T* log_density, T* leave_one_out, const T* points, const T* means,
                          const MixtureShape& shape, const PerState<T>& deviation,
-                         const Support<T>& support) {
+                         const Support<T>& support, const char* points_name) {
   WPG_REQUIRE(shape.states >= 0 && shape.points >= 0 && shape.means >= 1 && shape.dimension >= 1,
               "a mixture needs at least one mean and one coordinate; got S = " +
                   std::to_string(shape.states) + ", K = " + std::to_string(shape.points) +
@@ -101,9 +102,9 @@ void mixture_log_density(T* log_density, T* leave_one_out, const T* points, cons
                   ", D = " + std::to_string(shape.dimension));
   if (leave_one_out != nullptr) {
     WPG_REQUIRE(shape.points == shape.means,
-                "leaving out each point's own mean needs as many points as means; got " +
-                    std::to_string(shape.points) + " points and " + std::to_string(shape.means) +
-                    " means");
+                std::string("leaving out each point's own mean needs as many ") + points_name +
+                    " as means; got " + std::to_string(shape.points) + " and " +
+                    std::to_string(shape.means));
     WPG_REQUIRE(shape.means >= 2,
                 "leaving one out of N = 1 means leaves nothing; N must be at least 2");
   }
@@ -117,7 +118,7 @@ void mixture_log_density(T* log_density, T* leave_one_out, const T* points, cons
   if (is_squashed(support.kind)) {
     const Support<T> line = Support<T>::unbounded();
     require_deviation(deviation, shape.states, line);
-    const OnTheLine<T> there(points, means, shape, support);
+    const OnTheLine<T> there(points, means, shape, support, points_name);
     mixture_log_density(log_density, leave_one_out, there.points.data(), there.means.data(), shape,
                         deviation, line);
     for (T* const out : {log_density, leave_one_out}) {
@@ -127,7 +128,7 @@ void mixture_log_density(T* log_density, T* leave_one_out, const T* points, cons
     return;
   }
   const bool any_series = require_deviation(deviation, shape.states, support);
-  if (support.kind == SupportKind::box_reflect) require_inside(points, shape, support);
+  if (support.kind == SupportKind::box_reflect) require_inside(points, shape, support, points_name);
   const std::int64_t blocks = (shape.points + kPointsPerBlock - 1) / kPointsPerBlock;
   const std::int64_t images = support.kind == SupportKind::unbounded ? 1 : 3;
   const std::int64_t work =
@@ -140,9 +141,9 @@ void mixture_log_density(T* log_density, T* leave_one_out, const T* points, cons
 
 template void mixture_log_density<float>(float*, float*, const float*, const float*,
                                          const MixtureShape&, const PerState<float>&,
-                                         const Support<float>&);
+                                         const Support<float>&, const char*);
 template void mixture_log_density<double>(double*, double*, const double*, const double*,
                                           const MixtureShape&, const PerState<double>&,
-                                          const Support<double>&);
+                                          const Support<double>&, const char*);
 
 }  // namespace wpg

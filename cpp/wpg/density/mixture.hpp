@@ -48,9 +48,10 @@ struct MixtureShape {
 /// Sums never under- or overflow; where (r / std)^2 overflows for all means the answer is
 /// -infinity. NaN or infinity in a point gives NaN there, in a mean gives NaN in its state and
 /// nowhere else. No bit depends on the number of threads.
+/// Errors call the points `points_name`.
 template <class T>
 void mixture_log_density(T* log_density, T* leave_one_out, const T* points, const T* means,
                          const MixtureShape& shape, const PerState<T>& deviation,
-                         const Support<T>& support);
+                         const Support<T>& support, const char* points_name = "points");
 
 }  // namespace wpg

@@ -51,7 +51,7 @@ void adaptive_step_size(T* step_size, const T* particles, const T* drift, const 
                         const PerState<T>& maximum) {
   require_shape(shape);
   WPG_REQUIRE(fraction > 0 && fraction < 2,
-              "fraction is " + std::to_string(fraction) + "; it must be above 0 and below 2");
+              "fraction is " + number_text(fraction) + "; it must be above 0 and below 2");
   require_positive(maximum, shape.states, "maximum");
   const std::int64_t count = shape.per_state(), D = shape.dimension;
   parallel_for(shape.states, 8 * count, [&](std::int64_t first, std::int64_t last) {

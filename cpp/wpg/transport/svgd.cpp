@@ -31,12 +31,10 @@ void svgd_velocity(T* velocity, const T* particles, const T* drift, const CloudS
   const PairPlan plan(shape);
   // A state that is split is read again after its first rows have been written.
   std::vector<T> kept;
-  if (plan.splits() && velocity == particles) {
-    kept.assign(particles, particles + count);
-    particles = kept.data();
-  } else if (plan.splits() && velocity == drift) {
-    kept.assign(drift, drift + count);
-    drift = kept.data();
+  if (plan.splits() && (velocity == particles || velocity == drift)) {
+    kept.assign(velocity, velocity + count);
+    if (velocity == particles) particles = kept.data();
+    if (velocity == drift) drift = kept.data();  // both may be the same array
   }
   parallel_for(plan.count(), plan.work(), [&](std::int64_t first, std::int64_t last) {
     run(velocity, particles, drift, shape, temperature, bandwidth, first, last);

@@ -42,6 +42,10 @@ def run_cases(
     Errors: ValueError for a filter that lets nothing through, repetitions, times or threads out of
     range; RuntimeError if a case gives a wrong answer, before it is timed.
     """
+    # Beyond a C int there is no call to make; the core says what is in range.
+    for name, count in (("repetitions", repetitions), ("threads", threads)):
+        if abs(count) >= 2**31:
+            raise ValueError(f"{name} is {count}; it is far out of range")
     text = _core.bench_run(
         filter=filter, repetitions=repetitions, min_time=min_time, threads=threads, say=say
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wpg import _core
+from wpg.bandwidths import real_number
 
 __all__ = ["KernelQ", "KernelRidge"]
 
@@ -25,9 +26,13 @@ def _require_kernel(kernel: Any) -> None:
 
 def _lengthscale(value: ArrayLike, size: int, dtype: Any, name: str) -> NDArray[Any]:
     try:
-        array = np.array(value, dtype=dtype)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}; it must be a number or a vector ({size},)") from None
+        given = np.asarray(value)
+    except ValueError:
+        given = np.array(None)
+    if given.dtype.kind not in "fiu" or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is {value!r}; it must be a number or a vector ({size},)")
+    with np.errstate(over="ignore", under="ignore"):  # the compiled core refuses 0 and infinity
+        array = np.array(given, dtype=dtype)
     if array.ndim == 0:
         array = np.full(size, array, dtype=dtype)
     if array.shape != (size,):
@@ -39,12 +44,21 @@ def _floats(array: Any, name: str, ndim: int, dtype: Any = None) -> NDArray[Any]
     """The array, if it is a finite one of float32 or float64 (or `dtype`) with so many axes."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} is {type(array)}; it must be a NumPy array")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; give a plain array")
     if array.dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} has dtype {array.dtype}; it must be float32 or float64")
     if dtype is not None and array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}; it must be {dtype}, as the others")
     if array.ndim != ndim:
         raise ValueError(f"{name} has shape {array.shape}; it must have {ndim} axes")
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}; no length of it may be 0")
+    if not array.flags.c_contiguous or not array.flags.aligned:
+        raise ValueError(
+            f"{name} with shape {array.shape} is not C-contiguous and aligned; give "
+            f"np.ascontiguousarray({name})"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; it must be finite")
     return array
@@ -142,8 +156,10 @@ class KernelQ:
     def astype(self, dtype: Any) -> KernelQ:
         """The same function with arrays of another dtype."""
         arrays = (self.center_states, self.center_actions, self.weights)
+        with np.errstate(over="ignore", under="ignore"):  # KernelQ refuses infinity by name
+            rounded = [np.ascontiguousarray(a, dtype=dtype) for a in arrays]
         return KernelQ(
-            *(np.ascontiguousarray(a, dtype=dtype) for a in arrays),
+            *rounded,
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
             kernel=self.kernel,
@@ -269,7 +285,7 @@ class KernelQ:
                 f"states, actions and targets have {len(states)}, {len(actions)} and "
                 f"{len(targets)} rows; they must be as many"
             )
-        if not (np.isfinite(ridge) and ridge > 0):
+        if not 0 < real_number(ridge, "ridge") < np.inf:
             raise ValueError(f"ridge is {ridge!r}; it must be finite and positive")
         regression = KernelRidge(
             np.ascontiguousarray(states, dtype=np.float64),
@@ -279,8 +295,14 @@ class KernelQ:
             kernel=kernel,
         )
         if isinstance(centers, (int, np.integer)) and not isinstance(centers, bool):
-            regression.add_greedy_centers(int(centers), tolerance)
+            if centers < 1:
+                raise ValueError(f"centers is {centers}; it must be at least 1")
+            if not 0 < real_number(tolerance, "tolerance") < 1:
+                raise ValueError(f"tolerance is {tolerance!r}; it must be above 0 and below 1")
+            regression.add_greedy_centers(min(int(centers), len(states)), float(tolerance))
         else:
+            if np.size(centers) == 0:
+                raise ValueError("centers is empty; it must name at least one row")
             regression.add_centers(np.asarray(centers))
         regression.factor(ridge * len(states))
         weights = regression.solve(np.ascontiguousarray(targets, dtype=np.float64))

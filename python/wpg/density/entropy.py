@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.density.mixture import Floats, mixture_log_density, particle_log_densities
-from wpg.supports import Support, Torus, cloud_array
+from wpg.supports import Box, Support, Torus, plain_cloud, support_arrays
 
 __all__ = ["entropy", "entropy_terms", "entropy_with_error"]
 
@@ -163,7 +163,7 @@ def _terms(
     support: Support,
 ) -> tuple[Floats, str]:
     """The terms (S, N) of `entropy_terms`, float64 except for "mixture", and the method."""
-    if cloud_array(particles, "particles").shape[1] < 1:
+    if plain_cloud(particles, "particles").shape[1] < 1:
         raise ValueError(f"particles has shape {particles.shape}; it must be (S, N, D) with N >= 1")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(map(repr, METHODS))}")
@@ -172,6 +172,9 @@ def _terms(
             f"estimator is {estimator!r}; it must be one of {', '.join(map(repr, ESTIMATORS))}"
         )
     D = particles.shape[2]
+    support_arrays(support, particles)
+    if isinstance(support, Box) and support.boundary == "clip":
+        raise ValueError("support has boundary 'clip', whose atoms on the walls have no entropy")
     if method == "auto":
         known = means is not None and std is not None
         method = "gaussian" if D > 8 else "mixture" if D <= 2 and known else "knn"
@@ -220,8 +223,7 @@ def _knn_terms(
     if isinstance(support, Torus):
         _, _, period = support.arrays(D, np.float64)
         cloud = cloud % period
-    elif support is not None and not hasattr(support, "arrays"):
-        raise TypeError(f"support is {support!r}; it must be wpg.supports.Box, Torus or None")
+    cloud, power = _ordinary(cloud)
     terms = np.empty((S, N))
     rows = max(1, min(N, _TILE // N))
     states = max(1, _TILE // (rows * N))
@@ -232,7 +234,8 @@ def _knn_terms(
             for d in range(D):
                 away = np.abs(block[:, row : row + rows, None, d] - block[:, None, :, d])
                 if period is not None:
-                    away = np.minimum(away, period[d] - away)
+                    around = np.ldexp(period[d], -power[first : first + states, None, None])
+                    away = np.minimum(away, around - away)
                 square += away**2
             # The nearest of all is the particle itself.
             nearest = np.partition(square, k, axis=2)[:, :, k]
@@ -246,7 +249,15 @@ def _knn_terms(
             terms[first : first + states, row : row + rows] = 0.5 * D * np.log(nearest)
     # psi(N) - psi(k) = 1/k + ... + 1/(N-1)
     constant = math.fsum(1.0 / i for i in range(k, N))
-    return terms + (constant + 0.5 * D * math.log(math.pi) - math.lgamma(0.5 * D + 1.0))
+    constant += 0.5 * D * math.log(math.pi) - math.lgamma(0.5 * D + 1.0)
+    return terms + (constant + D * math.log(2.0) * power[:, None])
+
+
+def _ordinary(cloud: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Each state divided by 2^power, 0 unless its squares or sums might over- or underflow."""
+    _, power = np.frexp(np.abs(cloud).max(axis=(1, 2)))
+    power = np.where(np.abs(power) > 400, power, 0).astype(np.intp)
+    return np.ldexp(cloud, -power[:, None, None]), power
 
 
 def _gaussian_terms(
@@ -261,6 +272,7 @@ def _gaussian_terms(
         raise ValueError(
             f"particles has N = {N}, D = {D}; method 'gaussian' needs N > D + 1 particles"
         )
+    cloud, power = _ordinary(cloud)
     centred = cloud - cloud.mean(axis=1, keepdims=True)
     scale = np.abs(centred).max(axis=1)
     if not scale.all():
@@ -280,6 +292,7 @@ def _gaussian_terms(
             "covariance is singular, and a density does not exist"
         )
     log_det = np.log(variances).sum(axis=1) + 2 * np.log(scale).sum(axis=1)
+    log_det += 2 * D * math.log(2.0) * power
     expected = sum(_digamma_of_half(N - i) - math.log((N - 1) / 2) for i in range(1, D + 1))
     values = 0.5 * (D * math.log(2 * math.pi * math.e) + log_det - expected)
     # Their mean is (N - 1) D / N whatever the particles are.

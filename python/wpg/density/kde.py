@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wpg import _core
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import cloud_array
+from wpg.supports import cloud_array, plain_cloud
 
 __all__ = ["kde_log_density", "kde_score"]
 
@@ -46,7 +46,14 @@ def kde_log_density(
 
     Source: Silverman 1986, section 4.2.
     """
-    cloud = cloud_array(particles, "particles")
+    cloud = plain_cloud(particles, "particles")
+    at = cloud if points is None else plain_cloud(points, "points")
+    if at.dtype != cloud.dtype:
+        raise TypeError(f"points has dtype {at.dtype}; the particles have {cloud.dtype}")
+    if (at.shape[0], at.shape[2]) != (cloud.shape[0], cloud.shape[2]):
+        raise ValueError(
+            f"points has shape {at.shape}; it must be ({cloud.shape[0]}, K, {cloud.shape[2]})"
+        )
     if cloud.shape[1] < 1:
         raise ValueError(f"particles has shape {cloud.shape}; it must be (S, N, D) with N >= 1")
     length = particle_bandwidth(bandwidth, cloud)
@@ -58,8 +65,15 @@ def kde_log_density(
                 f"bandwidth of the median rule is 0 in state {int(np.argmin(length))}, where most "
                 "particles are equal, and a density of width 0 does not exist; give a bandwidth"
             )
+    with np.errstate(over="ignore"):
+        wrong = np.atleast_1d(~np.isfinite(length) | ~np.isfinite(1 / length))
+    if wrong.any():
+        raise ValueError(
+            f"bandwidth is {np.atleast_1d(length)[wrong][0]}; it and its inverse must be finite in "
+            f"{cloud.dtype}"
+        )
     return _core.mixture_log_density(
-        points=cloud if points is None else cloud_array(points, "points"),
+        points=at,
         means=cloud,
         std=length,
         support=None,

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import Support, cloud_array, support_arrays
+from wpg.supports import Support, cloud_array, plain_cloud, support_arrays
 
 __all__ = ["mixture_log_density", "particle_log_densities"]
 
@@ -105,8 +105,9 @@ def particle_log_densities(
         points=particles,
         means=means,
         std=std,
-        support=support_arrays(support, cloud_array(particles, "particles")),
+        support=support_arrays(support, plain_cloud(particles, "particles")),
         wants_all=True,
         wants_others=True,
         out=None,
+        points_name="particles",
     )

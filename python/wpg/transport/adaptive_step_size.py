@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
+from wpg.bandwidths import real_number
 from wpg.supports import cloud_array
 
 __all__ = ["adaptive_step_size"]
@@ -59,13 +59,11 @@ def adaptive_step_size(
     Source: local Lipschitz estimates, Malitsky and Mishchenko 2020; the invariant law of a step
     that depends on the position: Roberts and Stramer 2002.
     """
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)):
-        raise TypeError(f"fraction is {fraction!r}; it must be a number above 0 and below 2")
     return _core.adaptive_step_size(
         particles=cloud_array(particles, "particles"),
         drift=drift,
         new_particles=new_particles,
         new_drift=new_drift,
-        fraction=float(fraction),
+        fraction=real_number(fraction, "fraction", "a number above 0 and below 2"),
         maximum=maximum,
     )

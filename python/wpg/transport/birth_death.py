@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import cloud_array
+from wpg.bandwidths import particle_bandwidth
+from wpg.supports import plain_cloud
 
 __all__ = ["birth_death"]
 
@@ -75,7 +76,7 @@ def birth_death(
 
     Source: Lu, Lu, Nolen 2019, algorithm 1.
     """
-    cloud = cloud_array(particles, "particles")
+    cloud = plain_cloud(particles, "particles")
     return _core.birth_death(
         particles=cloud,
         log_density=_log_density(cloud, bandwidth),
@@ -99,7 +100,8 @@ def _log_density(cloud: NDArray[Any], bandwidth: float | NDArray[Any] | None) ->
         # A state with NaN gets NaN from its particles; a median above all numbers is the largest.
         given = np.minimum(np.nan_to_num(given, nan=1.0), np.finfo(cloud.dtype).max / 4)
     else:
-        given = _bandwidth(bandwidth, cloud)
+        given = np.broadcast_to(particle_bandwidth(bandwidth, cloud, least="not negative"), S)
+        given = given.astype(cloud.dtype, copy=False)
     with np.errstate(divide="ignore", over="ignore"):
         zero = ~np.isfinite(1 / given)  # 0, or so small that it might as well be
     width = np.where(zero, cloud.dtype.type(1), given).astype(cloud.dtype, copy=False)
@@ -117,24 +119,3 @@ def _log_density(cloud: NDArray[Any], bandwidth: float | NDArray[Any] | None) ->
         _, kind, count = np.unique(cloud[s] + 0, axis=0, return_inverse=True, return_counts=True)
         density[s] = np.log(count[kind.ravel()] / N)
     return density
-
-
-def _bandwidth(bandwidth: float | NDArray[Any], cloud: NDArray[Any]) -> NDArray[Any]:
-    """A given bandwidth as (S,)."""
-    S = cloud.shape[0]
-    if isinstance(bandwidth, np.ndarray) and bandwidth.ndim > 0:
-        if bandwidth.dtype != cloud.dtype:
-            raise TypeError(f"bandwidth has dtype {bandwidth.dtype}; the particles {cloud.dtype}")
-        if bandwidth.shape != (S,):
-            raise ValueError(f"bandwidth has shape {bandwidth.shape}; it must be ({S},)")
-        array = bandwidth
-    else:
-        try:
-            array = np.full(S, float(bandwidth), cloud.dtype)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"bandwidth is {bandwidth!r}; it must be None, a number or an array ({S},)"
-            ) from None
-    if not (np.isfinite(array) & (array >= 0)).all():
-        raise ValueError(f"bandwidth is {bandwidth!r}; it must be finite and not negative")
-    return array

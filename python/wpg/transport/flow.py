@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wpg import _core
 from wpg.bandwidths import particle_bandwidth
 from wpg.supports import Box, Support, cloud_array, support_arrays
-from wpg.transport.critic import MOST_STEPS, Critic, compiled_critic, require_steps
+from wpg.transport.critic import MOST_STEPS, Critic, compiled_critic, require_out, require_steps
 from wpg.transport.langevin import langevin
 from wpg.transport.leimkuhler_matthews import leimkuhler_matthews
 from wpg.transport.mala import mala
@@ -121,6 +121,7 @@ def flow(
         return mala(particles, critic, states, steps=steps, step=step, out=out, **rule)[0]
     cloud = cloud_array(particles, "particles")
     move = _move(scheme, rule, bandwidth)
+    require_out(out, cloud, states)  # before the critic has worked, not after
     if steps == 0:
         # No step to look at the arguments: a step that is not kept does.
         still = np.zeros_like(cloud)

@@ -81,7 +81,11 @@ def _preconditioner(
 ) -> tuple[str, NDArray[Any], NDArray[Any] | None] | None:
     if matrix is None:
         return None
-    if not isinstance(matrix, np.ndarray) or matrix.dtype != cloud.dtype:
+    if (
+        not isinstance(matrix, np.ndarray)
+        or isinstance(matrix, np.ma.MaskedArray)
+        or matrix.dtype != cloud.dtype
+    ):
         raise TypeError(f"preconditioner must be a NumPy array of {cloud.dtype}, as the particles")
     if not np.isfinite(matrix).all():
         raise ValueError("preconditioner holds NaN or infinity; it must be finite")
@@ -93,11 +97,11 @@ def _preconditioner(
             root = np.linalg.cholesky(matrix)
         except np.linalg.LinAlgError:
             raise ValueError("preconditioner is not positive definite") from None
-        return "full", np.ascontiguousarray(matrix), np.ascontiguousarray(root)
+        return "full", matrix, np.ascontiguousarray(root)
     if matrix.shape == (D,):
         if not (matrix > 0).all():
             raise ValueError("preconditioner holds a number that is not positive")
-        return "diagonal", np.ascontiguousarray(matrix), None
+        return "diagonal", matrix, None
     raise ValueError(
         f"preconditioner has shape {matrix.shape}; it must be ({D},), ({D}, {D}) or ({S}, {D}, {D})"
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wpg import _core
 from wpg.supports import Support, cloud_array, support_arrays
-from wpg.transport.critic import Critic, compiled_critic, require_steps
+from wpg.transport.critic import Critic, compiled_critic, require_out, require_steps
 
 __all__ = ["mala"]
 
@@ -95,7 +95,7 @@ def mala(
         "support": support_arrays(support, cloud),
     }
     # Looks at the arguments before the critic is asked, also where there are no steps.
-    _require_out(out, cloud)
+    require_out(out, cloud, states)
     _core.mala_propose(particles=cloud, drift=np.zeros_like(cloud), step=step, out=None, **rule)
     S, N, _ = cloud.shape
     accepted = np.zeros(S, np.int64)
@@ -126,19 +126,3 @@ def mala(
 def _own(array: NDArray[Any]) -> NDArray[Any]:
     """A C-contiguous copy that may be written to."""
     return np.array(array, order="C", copy=True)
-
-
-def _require_out(out: NDArray[Any] | None, cloud: NDArray[Any]) -> None:
-    """What the compiled core asks of an output, before anything is written."""
-    if out is None:
-        return
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out is {type(out)}; it must be a NumPy array of {cloud.dtype}")
-    if out.dtype != cloud.dtype:
-        raise TypeError(f"out has dtype {out.dtype}; the particles have {cloud.dtype}")
-    if out.shape != cloud.shape:
-        raise ValueError(f"out has shape {out.shape}; it must be {cloud.shape}")
-    if not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError("out must be C-contiguous and writable")
-    if np.shares_memory(out, cloud) and out.ctypes.data != cloud.ctypes.data:
-        raise ValueError("out overlaps particles in part; give it memory of its own, or the same")
