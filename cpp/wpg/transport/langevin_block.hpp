@@ -6,6 +6,8 @@
 // d/dy log(da/dy), the preconditioner and the step act on these, and the new y becomes an action.
 #pragma once
 
+#include <cstring>
+
 #include "wpg/base/normal_block.hpp"
 #include "wpg/base/squash_math.hpp"
 #include "wpg/base/support.hpp"
@@ -64,6 +66,7 @@ class LangevinBlock {
 
   /// `out`, `particles`, `drift` point at the block's first element; `step` names the noise.
   void move(T* out, const T* particles, const T* drift, const Block& block, std::uint64_t step) {
+    if (!noisy(block)) return move_without_noise(out, particles, drift, block);
     if (averaged()) {
       draw(block, step, carried_.get(), {particles, drift});
       return move_on(out, particles, drift, block, step, carried_.get());
@@ -72,11 +75,8 @@ class LangevinBlock {
     advance_states(out, particles, drift, block);
   }
 
-  /// The step without a draw, for a temperature of 0.
+  /// The step of states whose noise has no size: nothing is drawn.
   void move_without_noise(T* out, const T* particles, const T* drift, const Block& block) {
-    const std::int64_t count = block.states * block.particles * dimension_;
-    T* const noise = noise_.get();
-    for (std::int64_t e = 0; e < count; ++e) noise[e] = T(0);
     advance_states(out, particles, drift, block);
   }
 
@@ -103,6 +103,15 @@ class LangevinBlock {
  private:
   using V = vector_of<T>;
 
+  bool noisy(const Block& block) const {
+    for (std::int64_t s = block.first_state; s < block.first_state + block.states; ++s) {
+      if (langevin_noise_scale<T>(parameters_.step_size[s], parameters_.temperature[s]) > T(0)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /// The step of every state of the block, with the noise in `noise_`.
   void advance_states(T* out, const T* particles, const T* drift, const Block& block) {
     const std::int64_t count = block.particles * dimension_;
@@ -115,6 +124,8 @@ class LangevinBlock {
       const T* start = a;
       const T* g = drift + s * count;
       T* xi = noise_.get() + s * count;
+      // So that the bits do not depend on whether another state of the block has noise.
+      if (noise_scale == T(0)) std::memset(xi, 0, sizeof(T) * static_cast<std::size_t>(count));
       if (squashed_ > 0) {
         to_line(a, g, count, temperature);
         start = y_.get();
