@@ -1,5 +1,8 @@
 # wpg::core: the compiled routines, without Python.
 
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
 add_library(wpg_core STATIC
   cpp/wpg/base/isa.cpp
   cpp/wpg/base/normal.cpp
@@ -94,8 +97,6 @@ foreach(isa IN LISTS WPG_INSTRUCTION_SETS)
   wpg_instruction_set(${isa} ${WPG_FLAGS_${isa}})
 endforeach()
 
-include(GNUInstallDirs)
-include(CMakePackageConfigHelpers)
 install(TARGETS wpg_core EXPORT wpg-targets COMPONENT core)
 install(DIRECTORY cpp/wpg/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/wpg COMPONENT core
         FILES_MATCHING PATTERN "*.hpp")
