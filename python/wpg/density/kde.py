@@ -103,7 +103,7 @@ def kde_score(particles: NDArray[Any], *, bandwidth: float | NDArray[Any] | None
     (S, N, D) scores [1 / action]; 0 for N = 1, and where the median rule gives 0.
 
     Cost: S N^2 / 2 exponentials and S N^2 (3 D / 2 + 1) multiply-adds; where S < 16 and N > 512
-    S N^2 and S N^2 (2 D + 1). Memory N D numbers a thread.
+    S N^2 and S N^2 (2 D + 1). Memory 3 N (D + 1) numbers a thread.
     Accuracy: with x = min(88, max_ij |a_i - a_j|^2 / (2 bandwidth^2)) (700 in float64),
     r = min(max_ij |a_i - a_j|, 14 bandwidth) and u the unit roundoff, a coordinate d is off by at
     most
