@@ -66,7 +66,8 @@ def kde_log_density(
                 "particles are equal, and a density of width 0 does not exist; give a bandwidth"
             )
     with np.errstate(over="ignore"):
-        wrong = np.atleast_1d(~np.isfinite(length) | ~np.isfinite(1 / length))
+        rounded = np.atleast_1d(np.asarray(length, dtype=cloud.dtype))
+        wrong = ~np.isfinite(rounded) | ~np.isfinite(1 / rounded)
     if wrong.any():
         raise ValueError(
             f"bandwidth is {np.atleast_1d(length)[wrong][0]}; it and its inverse must be finite in "
