@@ -48,6 +48,7 @@ py::array run_score(const py::array& particles, const py::handle& bandwidth,
   const Shape shape(particles.shape(), particles.shape() + 3);
   const PerStateArgument<T> length(bandwidth, "bandwidth", shape[0]);
   py::array result = output(out, "out", shape, sizeof(T) == 8);
+  length.require_apart(result, "out", "bandwidth");
   T* to = mutable_data<T>(result);
   {
     py::gil_scoped_release release;

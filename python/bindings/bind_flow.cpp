@@ -50,6 +50,7 @@ py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const 
   if (result.size() > 0) require_disjoint(result, "out", where, "states");
   eta.require_apart(result, "out", "step_size");
   tau.require_apart(result, "out", "temperature");
+  if (length) length->require_apart(result, "out", "bandwidth");
   T* to = mutable_data<T>(result);
   py::object acceptance = py::none();
   T* accepted = nullptr;

@@ -26,9 +26,10 @@ def real_number(value: Any, name: str, wants: str = "a number") -> float:
 def particle_bandwidth(
     bandwidth: float | NDArray[Any] | None, particles: NDArray[Any], *, least: str = "positive"
 ) -> float | NDArray[Any]:
-    """The bandwidth, if it is positive and finite; for None that of the median rule.
+    """The bandwidth as it was given, if it is finite and as large as `least` says; for None that of
+    the median rule.
 
-    Only the median rule gives 0, for a state whose particles are mostly equal, and NaN, for one
+    The median rule also gives 0, for a state whose particles are mostly equal, and NaN, for one
     that holds a particle that is not finite or whose median distance overflows: the compiled
     routines know both.
 
@@ -40,7 +41,7 @@ def particle_bandwidth(
 
     Returns
     -------
-    number or (S,) [action], in the particles' dtype.
+    number, as it was given, or (S,) [action] in the particles' dtype.
     """
     if bandwidth is None:
         medians = _core.median_bandwidth(particles=particles)

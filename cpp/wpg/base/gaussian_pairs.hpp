@@ -56,8 +56,8 @@ class GaussianPairs {
 
   /// After one of the calls below, for particles of its rows.
   ///   kernel_sum(i)                S_i = sum_j k_ij
-  ///   kernel_log_sum(i)            sum_j k_ij log2 k_ij; right when summed over a state's
-  ///   particles velocity(i)[d * kStride]     sum_j m_ij (weight_jd + slope (a_id - a_jd) / l^2)
+  ///   kernel_log_sum(i)            sum_j k_ij log2 k_ij; right when summed over a state
+  ///   velocity(i)[d * kStride]     sum_j m_ij (weight_jd + slope (a_id - a_jd) / l^2)
   static constexpr std::int64_t kStride = kPairTile<T>;
   T kernel_sum(std::int64_t i) const { return sums_data_[i]; }
   T kernel_log_sum(std::int64_t i) const { return logs_data_[i]; }

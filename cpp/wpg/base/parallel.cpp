@@ -1,5 +1,6 @@
 #include "wpg/base/parallel.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <exception>

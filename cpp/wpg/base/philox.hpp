@@ -1,8 +1,9 @@
 // Philox4x32-10: a counter-based generator. 128 bits of counter and 64 bits of key give 128 random
 // bits, with no state in between.
 //
-// One round:  (c0, c1, c2, c3) -> (hi(M1 c2) ^ c1 ^ k0,  lo(M1 c2),  hi(M0 c0) ^ c3 ^ k1,  lo(M0
-// c0)) and the key is increased by (W0, W1) before the next one. Ten rounds.
+// One round:
+//   (c0, c1, c2, c3) -> (hi(M1 c2) ^ c1 ^ k0,  lo(M1 c2),  hi(M0 c0) ^ c3 ^ k1,  lo(M0 c0))
+// and the key is increased by (W0, W1) before the next one. Ten rounds.
 //
 // Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3",
 // sect. 3.3.

@@ -12,8 +12,8 @@
 // Accuracy, u the unit roundoff, measured in test_squash.cpp against long double. An action is off
 // by at most 2 u (|low| + |high|) for its own rounding and that of the distance, and beyond that
 // its distance from the nearer wall is off by a relative
-//     tanh    action_of_tanh      (7 + 4 |y|) u             tanh_point     y: 5 (1 + |y|) u
-//     probit  action_of_probit    (16 + 3 y^2) u            probit_point   y: 10 (1 + |y|) u
+//     tanh    tanh_wall_distance      (7 + 4 |y|) u         tanh_point     y: 5 (1 + |y|) u
+//     probit  probit_wall_distance    (16 + 3 y^2) u        probit_point   y: 10 (1 + |y|) u
 #pragma once
 
 #include "wpg/base/exponential_math.hpp"

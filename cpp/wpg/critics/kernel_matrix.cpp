@@ -51,11 +51,6 @@ void kernel_matrix(Profile profile, const double* x, std::int64_t n, const doubl
   });
 }
 
-void gaussian_kernel_matrix(const double* x, std::int64_t n, const double* c, std::int64_t m,
-                            std::int64_t width, const double* lengthscale, double* out) {
-  kernel_matrix(Profile::gaussian, x, n, c, m, width, lengthscale, out);
-}
-
 void matrix_product(const double* a, std::int64_t n, std::int64_t k, const double* b,
                     std::int64_t p, double* out) {
   parallel_for(tiles_of(n), kRows * k * p, [&](std::int64_t first, std::int64_t last) {

@@ -12,10 +12,6 @@ namespace wpg {
 void kernel_matrix(Profile profile, const double* x, std::int64_t n, const double* c,
                    std::int64_t m, std::int64_t width, const double* lengthscale, double* out);
 
-/// The same of a Gaussian: exp(-|(x_i - c_j) / lengthscale|^2 / 2).
-void gaussian_kernel_matrix(const double* x, std::int64_t n, const double* c, std::int64_t m,
-                            std::int64_t width, const double* lengthscale, double* out);
-
 /// out (n, p) = a (n, k) b (k, p), row-major.
 void matrix_product(const double* a, std::int64_t n, std::int64_t k, const double* b,
                     std::int64_t p, double* out);

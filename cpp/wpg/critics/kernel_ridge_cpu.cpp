@@ -16,10 +16,6 @@ using Stride = Eigen::OuterStride<>;
 using In = Eigen::Map<const RowMajor, 0, Stride>;
 using Out = Eigen::Map<RowMajor, 0, Stride>;
 
-}  // namespace
-
-namespace {
-
 /// A product of Gaussians is one Gaussian.
 void gaussian_matrix(const double* x, std::int64_t rows, const double* c, std::int64_t columns,
                      std::int64_t width, double* out, std::int64_t ld_out) {

@@ -30,7 +30,7 @@ SoftBackup::SoftBackup(const double* next_states, std::int64_t states, std::int6
   double height = 1.0;
   for (std::int64_t o = 0; o < observation_size; ++o) {
     WPG_REQUIRE(std::isfinite(smoothing[o]) && smoothing[o] >= 0,
-                "smoothing[" + std::to_string(o) + "] is " + std::to_string(smoothing[o]) +
+                "smoothing[" + std::to_string(o) + "] is " + number_text(smoothing[o]) +
                     "; it must be finite and not negative");
     wider[as_size(o)] = std::sqrt(lengthscale[o] * lengthscale[o] + smoothing[o] * smoothing[o]);
     height *= lengthscale[o] / wider[as_size(o)];
@@ -41,8 +41,8 @@ SoftBackup::SoftBackup(const double* next_states, std::int64_t states, std::int6
   std::vector<double> tile(as_size(kRows * count));
   for (std::int64_t begin = 0; begin < rows; begin += kRows) {
     const std::int64_t size = std::min(kRows, rows - begin);
-    gaussian_kernel_matrix(next_states + begin * observation_size, size, centers, count,
-                           observation_size, wider.data(), tile.data());
+    kernel_matrix(Profile::gaussian, next_states + begin * observation_size, size, centers, count,
+                  observation_size, wider.data(), tile.data());
     for (std::int64_t i = 0; i < size; ++i) {
       float* to = kernel_.data() + (begin + i) * stride_;
       for (std::int64_t m = 0; m < count; ++m) {
@@ -56,7 +56,7 @@ void SoftBackup::backup(const double* weights, double baseline, const double* re
                         const double* continuation, const double* log_weight, double temperature,
                         double* values, double* q) const {
   WPG_REQUIRE(std::isfinite(temperature) && temperature > 0,
-              "temperature is " + std::to_string(temperature) + "; it must be finite and positive");
+              "temperature is " + number_text(temperature) + "; it must be finite and positive");
   std::vector<float> w(as_size(stride_), 0.0f);
   for (std::int64_t m = 0; m < centers_; ++m) w[as_size(m)] = static_cast<float>(weights[m]);
   parallel_for(states_, actions_ * centers_, [&](std::int64_t first, std::int64_t last) {

@@ -17,7 +17,7 @@ namespace wpg {
 /// l < 2^-62 (float), 2^-510 (double).
 ///
 /// Cost: S N^2 / 2 exponentials and S N^2 (3 D / 2 + 1) multiply-adds; where S < 16 and N > 512, so
-/// that a state is split, S N^2 and S N^2 (2 D + 1). Memory: N D numbers a thread.
+/// that a state is split, S N^2 and S N^2 (2 D + 1). Memory: 3 N (D + 1) numbers a thread.
 ///
 /// Error: with x = min(88, max_ij |a_i - a_j|^2 / (2 l^2)) (float; 700 in double) and
 /// r = min(max_ij |a_i - a_j|, 14 l), off by at most, in every coordinate d,

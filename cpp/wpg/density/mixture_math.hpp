@@ -10,9 +10,8 @@
 //
 // H = L in a box, half the period on a torus. The same sum is, by Poisson's formula,
 //
-//   box     (1/L) [1 + sum_k c_k cos(k t (x - lo)) cos(k t (m - lo))]       t = pi / H
-//   torus   (1/P) [1 + sum_k c_k cos(k t (x - m))]                          c_k = 2 exp(-(k t)^2 /
-//   2)
+//   box     (1/L) [1 + sum_k c_k cos(k t (x - lo)) cos(k t (m - lo))]     t = pi / H
+//   torus   (1/P) [1 + sum_k c_k cos(k t (x - m))]                        c_k = 2 exp(-(k t)^2 / 2)
 //
 // which needs few terms where images are many: for H <= 2 its smallest bracket is 0.43, so nothing
 // cancels. Source: theta functions, Feller 1971, X.5.

@@ -35,8 +35,8 @@ struct FlowParameters {
 /// is given, or median_bandwidth of the cloud before every step, where infinity counts as NaN.
 ///
 /// The same bits as `steps` calls of KernelQ::evaluate and the scheme's step; svgd and blob: of
-/// langevin at temperature 0 along the velocity, but that zeros may differ in sign, as no noise is
-/// drawn. mala carries the value and gradient of where the particles are: `steps` + 1 evaluations.
+/// langevin at temperature 0 along the velocity. mala carries the value and gradient of where the
+/// particles are: `steps` + 1 evaluations.
 ///
 /// States run in parallel; the state factor of the kernel is computed once for all steps; a
 /// thread's memory is M (D + 5) and at most N (4 D + 2). svgd and blob add to every step the cost

@@ -22,7 +22,7 @@ namespace wpg {
 ///
 /// Cost: S N^2 / 2 exponentials (twice that above 256 KB of kernel a state) and S N^2 (3 D / 2 + 3)
 /// multiply-adds; where S < 16 and N > 512, so that a state is split, 2 S N^2 and S N^2 (3 D + 3).
-/// Memory: N D numbers a thread, and at most 256 KB.
+/// Memory: 3 N (D + 1) numbers a thread, and at most 288 KB.
 ///
 /// Error: with x = min(88, max_ij |a_i - a_j|^2 / (2 l^2)) (float; 700 in double) and
 /// r = min(max_ij |a_i - a_j|, 14 l), off by at most, in every coordinate d,

@@ -36,9 +36,10 @@ struct LangevinParameters {
 /// and a' is kept off the walls so far that its y is finite; a particle on a wall counts as the
 /// number beside it. A preconditioner acts in y.
 ///
-/// `out` may be `particles`. Cost: S N D normals and one pass over three arrays. The same bits on
-/// every instruction set and thread count. Throws std::invalid_argument before anything is written.
-/// A NaN or infinity in the drift makes that coordinate NaN and no other.
+/// `out` may be `particles`. Cost: S N D normals, none where their size is 0, and one pass over
+/// three arrays. The same bits on every instruction set and thread count. Throws
+/// std::invalid_argument before anything is written. A NaN or infinity in the drift makes that
+/// coordinate NaN and no other.
 template <class T>
 void langevin(T* out, const T* particles, const T* drift, const CloudShape& shape,
               const LangevinParameters<T>& parameters, const Support<T>& support);

@@ -30,6 +30,7 @@ class MalaBlock {
             const Support<T>& support)
       : plan_(CloudShape{1, shape.particles, 1}),
         draws_(plan_),
+        particles_(shape.particles),
         dimension_(shape.dimension),
         parameters_(parameters),
         support_(support),
@@ -38,7 +39,7 @@ class MalaBlock {
   /// Replaces what is accepted of a state's particles; the number of those.
   std::int64_t accept(const Evaluated<T>& now, const Evaluated<const T>& proposed,
                       std::int64_t state, std::uint64_t step) {
-    const std::int64_t N = plan_.count() == 0 ? 0 : particles_of_plan(), D = dimension_;
+    const std::int64_t N = particles_, D = dimension_;
     for (std::int64_t i = 0; i < plan_.count(); ++i) {
       Block block = plan_.block(i);
       block.first_state = state;
@@ -86,11 +87,6 @@ class MalaBlock {
   }
 
  private:
-  std::int64_t particles_of_plan() const {
-    const Block last = plan_.block(plan_.count() - 1);
-    return last.first_particle + last.particles;
-  }
-
   bool finite(const T* x) const {
     for (std::int64_t d = 0; d < dimension_; ++d) {
       if (!(x[d] - x[d] == T(0))) return false;
@@ -135,7 +131,7 @@ class MalaBlock {
 
   BlockPlan<T> plan_;
   NormalBlock<T> draws_;
-  std::int64_t dimension_;
+  std::int64_t particles_, dimension_;
   LangevinParameters<T> parameters_;
   const Support<T>& support_;
   Scratch<T> exponential_;

@@ -4,15 +4,15 @@
 //
 // On a line the difference of the two squares is factored,
 //
-//   [ (a' - a - eta g)^2 - (a - a' - eta h)^2 ] / (4 eta tau) = -(g + h) (2 (a' - a) + eta (h - g))
-//   / (4 tau)
+//   [ (a' - a - eta g)^2 - (a - a' - eta h)^2 ] / (4 eta tau)
+//     = -(g + h) (2 (a' - a) + eta (h - g)) / (4 tau)
 //
 // so that nothing is divided by eta and nothing large cancels. In a box and on a torus images are
 // added to that (see density/mixture_math.hpp for the same sums as densities):
 //
-//   mirrors      exp(-2 (x - lo + kL) (m - lo + kL) / variance), exp(-2 (hi - x + kL) (hi - m + kL)
-//   / variance) shifts       exp(-2 kH (kH -+ z) / variance)          z = x - m, H = L or half the
-//   period
+//   mirrors      exp(-2 (x - lo + kL) (m - lo + kL) / variance)
+//                exp(-2 (hi - x + kL) (hi - m + kL) / variance)
+//   shifts       exp(-2 kH (kH -+ z) / variance)      z = x - m, H = L or half the period
 //
 // relative to exp(-z^2 / (2 variance)), or, where H <= 2 sqrt(variance), the cosine series of the
 // whole sum. Source: Roberts, Tweedie 1996; images: Feller 1971, X.5.

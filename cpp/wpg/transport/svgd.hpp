@@ -19,12 +19,12 @@ namespace wpg {
 /// (float), 2^-510 (double).
 ///
 /// Cost: S N^2 / 2 exponentials and S N^2 (3 D / 2 + 1) multiply-adds; where S < 16 and N > 512, so
-/// that a state is split, S N^2 and S N^2 (2 D + 1). Memory: N D numbers a thread.
+/// that a state is split, S N^2 and S N^2 (2 D + 1). Memory: 3 N (D + 1) numbers a thread.
 ///
 /// Error: with x = min(88, max_ij |a_i - a_j|^2 / (2 l^2)) (float; 700 in double) and
 /// r = min(max_ij |a_i - a_j|, 14 l), off by at most, in every coordinate d,
-///     u (N + 2 (D + 4) x + 16) (1/N) sum_j k_ij (|drift_jd| + temperature (|a_id - a_jd| +
-///     r)/l^2),
+///     u (N + 2 (D + 4) x + 16) (1/N)
+///       sum_j k_ij (|drift_jd| + temperature (|a_id - a_jd| + r) / l^2),
 /// as long as nothing overflows. A particle that is not finite or a bandwidth NaN gives NaN in its
 /// state, a drift that is not finite NaN in its state and coordinate. No bit depends on the number
 /// of threads. Throws std::invalid_argument, and writes nothing then.

@@ -248,7 +248,7 @@ def run_scaling(
     For every work of at least a million items. The bits must be equal. Returns 0, or 1 if they are
     not.
 
-    Errors: as `run_peers`; ValueError for fewer than two threads.
+    Errors: as `run_peers`, and for fewer than two threads or no work of that size.
     """
     _check_protocol(repetitions, min_time)
     if threads_wanted < 2:

@@ -239,9 +239,8 @@ def _rounding_of_pairs(p: Cloud) -> float:
 
 
 def _kde_score(S: int, N: int, D: int, bandwidth: float) -> Work:
-    routine = getattr(density, "kde_score")  # noqa: B009
     p = _cloud(S, N, D, bandwidth)
-    call = partial(routine, p.particles, bandwidth=bandwidth)
+    call = partial(density.kde_score, p.particles, bandwidth=bandwidth)
     return Work(
         kind="kde_score",
         item="pair",
@@ -254,9 +253,8 @@ def _kde_score(S: int, N: int, D: int, bandwidth: float) -> Work:
 
 
 def _median_bandwidth(S: int, N: int, D: int) -> Work:
-    routine = getattr(density, "median_bandwidth")  # noqa: B009
     p = _cloud(S, N, D)
-    call = partial(routine, p.particles)
+    call = partial(density.median_bandwidth, p.particles)
     return Work(
         kind="median_bandwidth",
         item="pair",
@@ -377,13 +375,13 @@ def _same_again(S: int, N: int, D: int) -> Work:
     )
 
 
-# Name, the routine it wants, and how to build it: arrays exist only while a work is done.
-_WORKS: list[tuple[str, str, Callable[[], Work]]] = [
-    ("A/A/langevin/4096x64x6/box", "transport.langevin", partial(_same_again, 4096, 64, 6)),
-    ("langevin/4096x64x6/box", "transport.langevin", partial(_langevin, 4096, 64, 6)),
-    ("standard_normal/4096x64x6", "noise.standard_normal", partial(_normals, 4096, 64, 6)),
+# Name, and how to build it: arrays exist only while a work is done.
+_WORKS: list[tuple[str, Callable[[], Work]]] = [
+    ("A/A/langevin/4096x64x6/box", partial(_same_again, 4096, 64, 6)),
+    ("langevin/4096x64x6/box", partial(_langevin, 4096, 64, 6)),
+    ("standard_normal/4096x64x6", partial(_normals, 4096, 64, 6)),
     *(
-        (f"{name}/{S}x{N}x{D}", f"transport.{name}", partial(_velocity, name, S, N, D, bandwidth))
+        (f"{name}/{S}x{N}x{D}", partial(_velocity, name, S, N, D, bandwidth))
         for name, S, N, D, bandwidth in (
             ("svgd_velocity", 512, 128, 6, 1.0),
             ("svgd_velocity", 64, 512, 17, 1.5),
@@ -391,36 +389,27 @@ _WORKS: list[tuple[str, str, Callable[[], Work]]] = [
             ("blob_velocity", 512, 128, 6, 1.0),
         )
     ),
-    ("kde_score/512x128x6", "density.kde_score", partial(_kde_score, 512, 128, 6, 1.0)),
+    ("kde_score/512x128x6", partial(_kde_score, 512, 128, 6, 1.0)),
     (
         "median_bandwidth/512x128x6",
-        "density.median_bandwidth",
         partial(_median_bandwidth, 512, 128, 6),
     ),
     (
         "kernel_q/1024x8x6/2048",
-        "critics.KernelQ",
         partial(_kernel_q, 1024, 8, 2048, 4, 6, scale=1.0, rows=1024),
     ),
     (  # about 500 of the centres matter at a state
         "kernel_q/1024x8x6/100000/local",
-        "critics.KernelQ",
         partial(_kernel_q, 1024, 8, 100_000, 4, 6, scale=0.05, rows=64),
     ),
-    ("flow/1024x8x6/2048/10-langevin", "transport.flow", partial(_flow, 1024, 8, 2048, 4, 6, 10)),
-    ("one-call/1x16x1/box", "transport.langevin", partial(_langevin, 1, 16, 1, item="call")),
+    ("flow/1024x8x6/2048/10-langevin", partial(_flow, 1024, 8, 2048, 4, 6, 10)),
+    ("one-call/1x16x1/box", partial(_langevin, 1, 16, 1, item="call")),
 ]
-_MODULES = {"critics": critics, "density": density, "noise": noise, "transport": transport}
-
-
-def _exists(routine: str) -> bool:
-    module, _, name = routine.partition(".")
-    return hasattr(_MODULES[module], name)
 
 
 def work_names() -> list[str]:
     """Names of the works, to be filtered by."""
-    return [name for name, routine, _ in _WORKS if _exists(routine)]
+    return [name for name, _ in _WORKS]
 
 
 def build_works(filter: str = "") -> list[Callable[[], Work]]:
@@ -428,10 +417,10 @@ def build_works(filter: str = "") -> list[Callable[[], Work]]:
 
     ValueError with all names if there is none.
     """
-    chosen = [work for work in _WORKS if filter in work[0] and _exists(work[1])]
+    chosen = [work for work in _WORKS if filter in work[0]]
     if not chosen:
         raise ValueError(f"no work has {filter!r} in its name; there are {', '.join(work_names())}")
-    return [partial(_named, name, build) for name, _, build in chosen]
+    return [partial(_named, name, build) for name, build in chosen]
 
 
 def _named(name: str, build: Callable[[], Work]) -> Work:

@@ -66,7 +66,8 @@ def kde_log_density(
                 "particles are equal, and a density of width 0 does not exist; give a bandwidth"
             )
     with np.errstate(over="ignore"):
-        wrong = np.atleast_1d(~np.isfinite(length) | ~np.isfinite(1 / length))
+        rounded = np.atleast_1d(np.asarray(length, dtype=cloud.dtype))
+        wrong = ~np.isfinite(rounded) | ~np.isfinite(1 / rounded)
     if wrong.any():
         raise ValueError(
             f"bandwidth is {np.atleast_1d(length)[wrong][0]}; it and its inverse must be finite in "
@@ -103,7 +104,7 @@ def kde_score(particles: NDArray[Any], *, bandwidth: float | NDArray[Any] | None
     (S, N, D) scores [1 / action]; 0 for N = 1, and where the median rule gives 0.
 
     Cost: S N^2 / 2 exponentials and S N^2 (3 D / 2 + 1) multiply-adds; where S < 16 and N > 512
-    S N^2 and S N^2 (2 D + 1). Memory N D numbers a thread.
+    S N^2 and S N^2 (2 D + 1). Memory 3 N (D + 1) numbers a thread.
     Accuracy: with x = min(88, max_ij |a_i - a_j|^2 / (2 bandwidth^2)) (700 in float64),
     r = min(max_ij |a_i - a_j|, 14 bandwidth) and u the unit roundoff, a coordinate d is off by at
     most

@@ -48,7 +48,7 @@ def kernel_stein_discrepancy(
     median rule gives 0, its limit; in particular for N = 1 without a bandwidth.
 
     Cost: S N^2 / 2 exponentials and S N^2 (3 D / 2 + 2) multiply-adds; where S < 16 and N > 512
-    S N^2 and S N^2 (2 D + 2). Memory N D numbers a thread.
+    S N^2 and S N^2 (2 D + 2). Memory 3 N (D + 1) numbers a thread.
     Accuracy: with x = min(88, max_ij |a_i - a_j|^2 / (2 bandwidth^2)) (700 in float64),
     r = min(max_ij |a_i - a_j|, 14 bandwidth) and u the unit roundoff, KSD^2 is off by at most
         u (2 N + 4 (D + 4) x + 32) (1/N^2) sum_ij k_ij sum_d [

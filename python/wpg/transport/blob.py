@@ -53,7 +53,7 @@ def blob_velocity(
     velocities that sum to 0.
     Cost: S N^2 / 2 exponentials (twice that where the kernel of a state is larger than 256 KB) and
     S N^2 (3 D / 2 + 3) multiply-adds; where S < 16 and N > 512 twice to four times that. Memory
-    N D numbers and at most 256 KB a thread.
+    3 N (D + 1) numbers and at most 288 KB a thread.
     Accuracy: with x = min(88, max_ij |a_i - a_j|^2 / (2 bandwidth^2)) (700 in float64),
     r = min(max_ij |a_i - a_j|, 14 bandwidth) and u the unit roundoff, a coordinate d is off by at
     most

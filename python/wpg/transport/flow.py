@@ -68,13 +68,13 @@ def flow(
     (S, N, D) moved particles, `out` if it was given.
 
     Cost with KernelQ: S M O + steps * S N M' D, M' the centres that matter for a state ("mala":
-    steps + 1 times); nothing of size N M is stored, a thread keeps M (D + 5) + 5 N D numbers.
+    steps + 1 times); nothing of size N M is stored, a thread keeps M (D + 5) + N (4 D + 2) numbers.
     "svgd" and "blob" add the cost of `svgd_velocity` or `blob_velocity` and of the median rule to
-    every step, S N^2 (2 D + 4) or so, and to a thread 5 N D numbers, "blob" at most 256 KB more and
-    the median rule 1.5 N D + 12 N^(4/3); where S < 16 and N > 512, 2 S N D in all besides.
-    Accuracy: equals `steps` calls of `value_and_action_gradient` and of the move to the bit, but
-    for the sign of a zero with "svgd" and "blob"; flows that follow each other in `step` equal one
-    flow to the bit. No bit depends on the number of threads.
+    every step, S N^2 (2 D + 4) or so, and to a thread 4 N (D + 1) numbers, "blob" at most 288 KB
+    more and the median rule 1.5 N D + 12 N^(4/3); where S < 16 and N > 512, 2 S N D in all besides.
+    Accuracy: equals `steps` calls of `value_and_action_gradient` and of the move to the bit; flows
+    that follow each other in `step` equal one flow to the bit. No bit depends on the number of
+    threads.
     Errors: ValueError or TypeError that names the argument; nothing is written then. A particle
     that is not finite is NaN from then on; with "svgd" and "blob" so is all of its state, and one
     whose median distance overflows. The median rule refuses N = 0. Boundary

@@ -50,7 +50,8 @@ def langevin(
     -------
     (S, N, D) moved particles, `out` if it was given.
 
-    Cost: S N D normals and one pass over three arrays; with a full preconditioner S N D^2.
+    Cost: S N D normals, none where their size is 0, and one pass over three arrays; with a full
+    preconditioner S N D^2.
     Accuracy: for fixed smooth Q on R^D or a torus linear statistics are off by
     step_size * Cov(u, phi), u = |grad Q|^2/(4 temperature) + lap Q/2; for Q = -m a^2/2 the
     variance is temperature/(m (1 - step_size m/2)). In a box with boundary "reflect" the walls add

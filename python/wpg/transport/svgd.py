@@ -46,7 +46,8 @@ def svgd_velocity(
     gives velocities that sum to 0. Where the median rule gives 0, its limit: k = 1 for equal
     particles, otherwise 0, and no repulsion.
     Cost: S N^2 / 2 exponentials and S N^2 (3 D / 2 + 1) multiply-adds: the kernel of a pair is
-    computed once and used twice, except where S < 16 and N > 512. Memory N D numbers a thread.
+    computed once and used twice, except where S < 16 and N > 512. Memory 3 N (D + 1) numbers a
+    thread.
     Accuracy: with x = min(88, max_ij |a_i - a_j|^2 / (2 bandwidth^2)) (700 in float64),
     r = min(max_ij |a_i - a_j|, 14 bandwidth) and u the unit roundoff, a coordinate d is off by at
     most

@@ -4,7 +4,8 @@
 //   kUnit                     by what a distance in length scales is multiplied first
 //   log2_profile(square)      log2 phi of the square of that distance: says which centres matter
 //   profile(square, slope)    phi, and slope = -phi'(r)/r = -2 dphi/d(r^2), finite at r = 0
-// and a line in the list below; nothing else knows their names.
+// and a line in the list below and among the includes of profiles_math.hpp. Only a Gaussian has
+// loops of its own besides.
 #pragma once
 
 #include <string>
