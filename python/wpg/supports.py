@@ -91,8 +91,8 @@ class Box:
     BOUNDARIES = ("reflect", "tanh", "probit", "clip")
 
     def __init__(self, low: ArrayLike, high: ArrayLike, boundary: str = "reflect") -> None:
-        self.low = _vector(low, "low")
-        self.high = _vector(high, "high")
+        self._low = _vector(low, "low")
+        self._high = _vector(high, "high")
         if self.low.ndim == self.high.ndim == 1 and self.low.shape != self.high.shape:
             raise ValueError(f"low has shape {self.low.shape}, high has {self.high.shape}")
         if not np.all(self.low < self.high):
@@ -102,7 +102,7 @@ class Box:
                 f"boundary is {boundary!r}; it must be one of "
                 f"{', '.join(map(repr, self.BOUNDARIES))}"
             )
-        self.boundary = boundary
+        self._boundary = boundary
         self._arrays: _Arrays = {}
 
     @classmethod
@@ -118,6 +118,21 @@ class Box:
                 "instance gymnasium.wrappers.RescaleAction"
             )
         return cls(low, high, boundary)
+
+    @property
+    def low(self) -> NDArray[np.float64]:
+        """Lower walls, scalar or (D,), not to be changed."""
+        return self._low
+
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """Upper walls, scalar or (D,), not to be changed."""
+        return self._high
+
+    @property
+    def boundary(self) -> str:
+        """What happens at the walls, one of `BOUNDARIES`."""
+        return self._boundary
 
     @property
     def dimension(self) -> int | None:
@@ -157,10 +172,15 @@ class Torus:
     """
 
     def __init__(self, period: ArrayLike) -> None:
-        self.period = _vector(period, "period")
+        self._period = _vector(period, "period")
         if not np.all(self.period > 0):
             raise ValueError(f"period is {period!r}; it must be positive")
         self._arrays: _Arrays = {}
+
+    @property
+    def period(self) -> NDArray[np.float64]:
+        """Scalar or (D,), not to be changed."""
+        return self._period
 
     def arrays(self, dimension: int, dtype: DTypeLike) -> tuple[str, NDArray[Any], NDArray[Any]]:
         """(kind, low, high) for the compiled core; made once for each dimension and dtype."""

@@ -46,7 +46,7 @@ inline void require_step(std::uint64_t step) {
 /// Every per-state number must be finite and at least zero.
 template <class T>
 void require_non_negative(const PerState<T>& values, std::int64_t states, const char* name) {
-  const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
+  const std::int64_t count = values.count(states);
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
     WPG_REQUIRE(std::isfinite(value) && value >= T(0), std::string(name) + "[" + std::to_string(s) +
@@ -58,7 +58,7 @@ void require_non_negative(const PerState<T>& values, std::int64_t states, const 
 /// Every per-state number must be finite and positive.
 template <class T>
 void require_positive(const PerState<T>& values, std::int64_t states, const char* name) {
-  const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
+  const std::int64_t count = values.count(states);
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
     WPG_REQUIRE(std::isfinite(value) && value > T(0), std::string(name) + "[" + std::to_string(s) +
@@ -71,7 +71,7 @@ void require_positive(const PerState<T>& values, std::int64_t states, const char
 /// with a particle that is not finite has.
 template <class T>
 void require_bandwidth(const PerState<T>& values, std::int64_t states) {
-  const std::int64_t count = values.stride == 0 ? (states > 0 ? 1 : 0) : states;
+  const std::int64_t count = values.count(states);
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = values[s];
     WPG_REQUIRE(std::isnan(value) || (std::isfinite(value) && value >= T(0)),

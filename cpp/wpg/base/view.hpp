@@ -23,6 +23,11 @@ struct PerState {
   std::int64_t stride = 0;
 
   T operator[](std::int64_t state) const { return data[state * stride]; }
+
+  /// How many numbers there are for so many states.
+  std::int64_t count(std::int64_t states) const {
+    return stride == 0 ? (states > 0 ? 1 : 0) : states;
+  }
 };
 
 }  // namespace wpg

@@ -38,7 +38,7 @@ bool require_deviation(const PerState<T>& deviation, std::int64_t states,
     longest = std::max(longest, half_period(support, d));
   }
   bool any_series = false;
-  const std::int64_t count = deviation.stride == 0 ? (states > 0 ? 1 : 0) : states;
+  const std::int64_t count = deviation.count(states);
   for (std::int64_t s = 0; s < count; ++s) {
     const T value = deviation[s];
     WPG_REQUIRE(std::isfinite(value) && value > 0 && std::isfinite(1 / value),

@@ -37,7 +37,7 @@ struct BirthDeathParameters {
 /// The draws of particle i are the 64-bit halves of Philox's output for the counter (i, state,
 /// step, stream); they do not depend on T. Decisions are made in double precision. `out` may be
 /// `particles`. Cost: S N exponentials, random numbers and copies. The same bits on every
-/// instruction set and thread count. Throws std::invalid_argument before anything is written.
+/// thread count. Throws std::invalid_argument before anything is written.
 template <class T>
 void birth_death(T* out, std::int32_t* ancestors, const T* particles, const T* log_density,
                  const T* q_values, const CloudShape& shape,

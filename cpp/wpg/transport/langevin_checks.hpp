@@ -18,8 +18,7 @@ void require_langevin(const CloudShape& shape, const LangevinParameters<T>& para
               "support has " + std::to_string(support.low.size()) +
                   " coordinates; the particles have " + std::to_string(shape.dimension));
   if (support.kind == SupportKind::box_clip) {
-    const std::int64_t count =
-        parameters.temperature.stride == 0 ? (shape.states > 0 ? 1 : 0) : shape.states;
+    const std::int64_t count = parameters.temperature.count(shape.states);
     for (std::int64_t s = 0; s < count; ++s) {
       WPG_REQUIRE(parameters.temperature[s] == T(0),
                   "boundary 'clip' leaves atoms on the walls, which have no entropy: temperature[" +
@@ -48,8 +47,7 @@ void require_mala(const CloudShape& shape, const LangevinParameters<T>& paramete
               "boundary 'clip' leaves atoms on the walls, which have no density to accept by; use "
               "boundary 'reflect'");
   WPG_REQUIRE(shape.particles >= 1, "particles has N = 0; MALA needs at least one particle");
-  const std::int64_t count =
-      parameters.temperature.stride == 0 ? (shape.states > 0 ? 1 : 0) : shape.states;
+  const std::int64_t count = parameters.temperature.count(shape.states);
   for (std::int64_t s = 0; s < count; ++s) {
     WPG_REQUIRE(parameters.temperature[s] > T(0),
                 "temperature[" + std::to_string(s) +

@@ -29,7 +29,7 @@ void mala_propose(T* out, const T* particles, const T* drift, const CloudShape& 
 /// is accepted. A proposal whose value is -infinity is rejected. NaN or infinity elsewhere is never
 /// repaired: a particle whose own value is NaN or +infinity, or whose drift is not finite, or whose
 /// proposal's are, becomes NaN with its value and drift, and stays so. Cost: S N D; exponentials
-/// where walls are near. The same bits on every instruction set and thread count.
+/// where walls are near. The same bits on every thread count.
 template <class T>
 void mala_accept(T* particles, T* values, T* drift, std::int64_t* accepted, const T* proposals,
                  const T* proposed_values, const T* proposed_drift, const CloudShape& shape,

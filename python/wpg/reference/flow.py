@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wpg.reference.transport import Support, langevin, leimkuhler_matthews
+from wpg.reference.density import median_bandwidth
+from wpg.reference.transport import (
+    Support,
+    blob_velocity,
+    langevin,
+    leimkuhler_matthews,
+    svgd_velocity,
+)
 
 __all__ = ["flow"]
 
@@ -23,12 +30,14 @@ def flow(
     temperature: ArrayLike,
     support: Support = None,
     scheme: str = "langevin",
+    bandwidth: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """`steps` steps, with a new drift before each.
 
         for move in 0 .. steps-1:   a <- langevin(a, drift(a), noise(move))
 
-    or leimkuhler_matthews(a, drift(a), noise(move), noise(move + 1)).
+    or leimkuhler_matthews(a, drift(a), noise(move), noise(move + 1)), or without noise along
+    svgd_velocity(a, drift(a)) or blob_velocity(a, drift(a)).
 
     Parameters
     ----------
@@ -37,7 +46,9 @@ def flow(
     noise : move -> (S, N, D), the draws of that step
     steps : int >= 0
     step_size, temperature, support : as in `wpg.reference.transport.langevin`
-    scheme : "langevin" or "leimkuhler-matthews"; for "mala" see `wpg.reference.mala`
+    scheme : "langevin", "leimkuhler-matthews", or "svgd" and "blob", which take no noise; for
+        "mala" see `wpg.reference.mala`
+    bandwidth : of "svgd" and "blob", number or (S,) [action]; None: the median rule of each cloud
 
     Returns
     -------
@@ -52,8 +63,19 @@ def flow(
             "temperature": temperature,
             "support": support,
         }
-        if scheme == "leimkuhler-matthews":
-            cloud = leimkuhler_matthews(cloud, drift(cloud), noise(move), noise(move + 1), **rule)
-        else:
+        if scheme == "langevin":
             cloud = langevin(cloud, drift(cloud), noise(move), **rule)
+        elif scheme == "leimkuhler-matthews":
+            cloud = leimkuhler_matthews(cloud, drift(cloud), noise(move), noise(move + 1), **rule)
+        elif scheme in ("svgd", "blob"):
+            velocity = {"svgd": svgd_velocity, "blob": blob_velocity}[scheme](
+                cloud,
+                drift(cloud),
+                temperature=temperature,
+                bandwidth=median_bandwidth(cloud) if bandwidth is None else bandwidth,
+            )
+            rule["temperature"] = 0.0  # the velocity carries the entropy
+            cloud = langevin(cloud, velocity, np.zeros_like(cloud), **rule)
+        else:
+            raise ValueError(f"scheme is {scheme!r}")
     return cloud
