@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
 #include "wpg/transport/blob_cpu.hpp"
+#include "wpg/transport/velocity_checks.hpp"
 
 namespace wpg {
 namespace {
@@ -28,13 +28,8 @@ void run(T* velocity, const T* inverse_sums, const T* particles, const T* drift,
 template <class T>
 void blob_velocity(T* velocity, const T* particles, const T* drift, const CloudShape& shape,
                    const PerState<T>& temperature, const PerState<T>& bandwidth) {
-  require_shape(shape);
-  require_non_negative(temperature, shape.states, "temperature");
-  require_bandwidth(bandwidth, shape.states);
+  require_velocity(velocity, particles, drift, shape, temperature, bandwidth);
   if (shape.size() == 0) return;
-  const auto count = static_cast<std::size_t>(shape.size());
-  require_same_or_disjoint(velocity, count * sizeof(T), particles, count * sizeof(T), "particles");
-  require_same_or_disjoint(velocity, count * sizeof(T), drift, count * sizeof(T), "drift");
   const PairPlan plan(shape);
   std::vector<T> inverse_sums, kept;
   if (plan.splits()) {
@@ -43,7 +38,7 @@ void blob_velocity(T* velocity, const T* particles, const T* drift, const CloudS
       run_sums(inverse_sums.data(), particles, shape, bandwidth, first, last);
     });
     if (velocity == particles) {  // a state that is split is read again after its first rows
-      kept.assign(particles, particles + count);
+      kept.assign(particles, particles + shape.size());
       particles = kept.data();
     }
   }

@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
 #include "wpg/transport/svgd_cpu.hpp"
+#include "wpg/transport/velocity_checks.hpp"
 
 namespace wpg {
 namespace {
@@ -21,18 +21,13 @@ void run(T* velocity, const T* particles, const T* drift, const CloudShape& shap
 template <class T>
 void svgd_velocity(T* velocity, const T* particles, const T* drift, const CloudShape& shape,
                    const PerState<T>& temperature, const PerState<T>& bandwidth) {
-  require_shape(shape);
-  require_non_negative(temperature, shape.states, "temperature");
-  require_bandwidth(bandwidth, shape.states);
+  require_velocity(velocity, particles, drift, shape, temperature, bandwidth);
   if (shape.size() == 0) return;
-  const auto count = static_cast<std::size_t>(shape.size());
-  require_same_or_disjoint(velocity, count * sizeof(T), particles, count * sizeof(T), "particles");
-  require_same_or_disjoint(velocity, count * sizeof(T), drift, count * sizeof(T), "drift");
   const PairPlan plan(shape);
   // A state that is split is read again after its first rows have been written.
   std::vector<T> kept;
   if (plan.splits() && (velocity == particles || velocity == drift)) {
-    kept.assign(velocity, velocity + count);
+    kept.assign(velocity, velocity + shape.size());
     if (velocity == particles) particles = kept.data();
     if (velocity == drift) drift = kept.data();  // both may be the same array
   }
