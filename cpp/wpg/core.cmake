@@ -8,6 +8,7 @@ add_library(wpg_core STATIC
   cpp/wpg/base/normal.cpp
   cpp/wpg/base/parallel.cpp
   cpp/wpg/base/squash.cpp
+  cpp/wpg/base/uninitialised.cpp
   cpp/wpg/transport/adaptive_step_size.cpp
   cpp/wpg/transport/birth_death.cpp
   cpp/wpg/transport/blob.cpp
@@ -26,7 +27,8 @@ add_library(wpg_core STATIC
   cpp/wpg/critics/profiles/profile.cpp
   cpp/wpg/critics/ridge_path.cpp
   cpp/wpg/critics/soft_backup.cpp
-  cpp/wpg/flow/flow.cpp)
+  cpp/wpg/flow/flow.cpp
+  cpp/wpg/networks/mlp.cpp)
 add_library(wpg::core ALIAS wpg_core)
 set_target_properties(wpg_core PROPERTIES EXPORT_NAME core)
 target_compile_features(wpg_core PUBLIC cxx_std_17)
@@ -66,7 +68,8 @@ function(wpg_instruction_set name)
         cpp/wpg/density/stein_discrepancy_cpu.cpp
         cpp/wpg/critics/kernel_q_cpu.cpp
         cpp/wpg/critics/kernel_ridge_cpu.cpp
-        cpp/wpg/critics/soft_backup_cpu.cpp)
+        cpp/wpg/critics/soft_backup_cpu.cpp
+        cpp/wpg/networks/mlp_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)
       target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE)

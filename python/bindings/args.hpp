@@ -118,6 +118,7 @@ void bind_transport(py::module_& m);
 void bind_critics(py::module_& m);
 void bind_density(py::module_& m);
 void bind_flow(py::module_& m);
+void bind_networks(py::module_& m);
 void bind_bench(py::module_& m);
 
 }  // namespace wpg::bindings

@@ -318,6 +318,9 @@ void bind_base(py::module_& m) {
       {"mala_proposal", Stream::mala_proposal},
       {"mala_acceptance", Stream::mala_acceptance},
       {"birth_death", Stream::birth_death},
+      {"network", Stream::network},
+      {"latent", Stream::latent},
+      {"policy", Stream::policy},
   };
   py::dict names;
   for (const auto& [name, stream] : streams) names[name] = static_cast<std::uint32_t>(stream);

@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, m) {
   wpg::bindings::bind_critics(m);
   wpg::bindings::bind_density(m);
   wpg::bindings::bind_flow(m);
+  wpg::bindings::bind_networks(m);
   wpg::bindings::bind_bench(m);
 }

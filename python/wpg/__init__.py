@@ -5,6 +5,7 @@ dimension, M centres.
 
     wpg.transport    one move of all particles of all states
     wpg.critics      soft Q-functions and their action gradients
+    wpg.networks     the multilayer perceptrons behind a neural critic and policy
     wpg.density      what particles say about log pi
     wpg.noise        named, counter-based randomness
     wpg.supports     where actions live
@@ -40,7 +41,7 @@ finally:
 
 _core.simd_isa()  # a WPG_SIMD that this machine does not have is refused here, not later
 
-from wpg import critics, density, envs, noise, squash, supports, transport
+from wpg import critics, density, envs, networks, noise, squash, supports, transport
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
 from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_isa, simd_isa
 from wpg.transport import flow
@@ -61,6 +62,7 @@ __all__ = [
     "envs",
     "flow",
     "get_num_threads",
+    "networks",
     "noise",
     "num_threads",
     "plan",

@@ -235,3 +235,62 @@ class SoftBackup:
         log_weight: _Float64,
         temperature: float,
     ) -> tuple[_Float64, _Float64]: ...
+
+class MlpTape: ...
+
+class MlpShape:
+    def __init__(
+        self,
+        members: int,
+        state_size: int,
+        particle_size: int,
+        hidden: list[int],
+        outputs: int,
+        activation: str,
+        layer_norm: bool,
+    ) -> None: ...
+    @property
+    def parameters_of_member(self) -> int: ...
+    def begin_of(self, layer: int) -> int: ...
+    def initialise(self, seed: int) -> NDArray[np.float32]: ...
+    def forward(
+        self,
+        parameters: NDArray[np.float32],
+        states: NDArray[np.float32],
+        particles: NDArray[np.float32] | None,
+        keeps: bool,
+    ) -> tuple[NDArray[np.float32], MlpTape | None]: ...
+    def backward(
+        self,
+        parameters: NDArray[np.float32],
+        tape: MlpTape,
+        output_gradient: NDArray[np.float32],
+        wants_parameters: bool,
+        wants_particles: bool,
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]: ...
+    def value_and_particle_gradient(
+        self,
+        parameters: NDArray[np.float32],
+        states: NDArray[np.float32],
+        particles: NDArray[np.float32],
+        aggregate: str,
+        wants_values: bool,
+        wants_gradient: bool,
+        out_values: NDArray[np.float32] | None,
+        out_gradient: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]: ...
+
+def adam_step(
+    parameters: NDArray[np.float32],
+    first_moment: NDArray[np.float32],
+    second_moment: NDArray[np.float32],
+    gradient: NDArray[np.float32],
+    steps: int,
+    learning_rate: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> None: ...
+def polyak_average(
+    average: NDArray[np.float32], parameters: NDArray[np.float32], rate: float
+) -> None: ...

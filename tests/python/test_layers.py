@@ -14,7 +14,7 @@ PACKAGE = ROOT / "python" / "wpg"
 # Lower may not import upper, siblings do not import each other. A package is one node.
 LAYERS: list[set[str]] = [
     {"reference", "_core", "errors", "supports"},
-    {"exact", "threads", "noise", "squash", "bandwidths"},
+    {"exact", "threads", "noise", "squash", "bandwidths", "networks"},
     {"transport", "density", "critics", "envs", "replay", "checkpoint"},
     {"policy", "evaluation"},
     {"planning", "agents"},

@@ -36,6 +36,9 @@ enum class Stream : std::uint32_t {
   mala_proposal = 9,
   mala_acceptance = 10,
   birth_death = 11,
+  network = 12,  // where the weights of a network start
+  latent = 13,   // what a particle generator is fed
+  policy = 14,   // the noise of a policy's actions, in the backup and in its own update
 };
 
 inline constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 40;
