@@ -60,10 +60,10 @@ class Cloud:
 
     def at(self, means: Float32, log_deviation: Float32) -> Cloud:
         """The same noise around other points."""
-        free = means + np.exp(log_deviation) * self.noise
-        return Cloud(
-            means, log_deviation, self.noise, free, squashed(free, UNIT_BOX), self.clipped, None
-        )
+        deviation: Float32 = np.exp(log_deviation)
+        free = means + deviation * self.noise
+        actions: Float32 = squashed(free, UNIT_BOX)
+        return Cloud(means, log_deviation, self.noise, free, actions, self.clipped, None)
 
 
 class ParticleGenerator:
@@ -182,7 +182,7 @@ class ParticleGenerator:
 def log_mixture(points: Float32, cloud: Cloud) -> tuple[Float32, Float32]:
     """log m (S, K) at points y (S, K, D), and who is responsible for them (S, K, N).
 
-        m(y) = (1/N) sum_j N(y; mu_j, sigma_j^2),   r_kj = N(y_k; mu_j, sigma_j^2) / (N m(y_k))
+    m(y) = (1/N) sum_j N(y; mu_j, sigma_j^2),   r_kj = N(y_k; mu_j, sigma_j^2) / (N m(y_k))
     """
     D = points.shape[2]
     inverse = np.exp(-cloud.log_deviation)
@@ -210,7 +210,7 @@ def free_energy_gradient(
 
         J = (1/N) sum_k F(y_k) - T log m(y_k),    F(y) = Q(tanh y) + T sum_d log(1 - tanh(y_d)^2)
 
-    by mu_j and log sigma_j, times N. With y_k = mu_k + sigma_k xi_k and e_kj = (y_k - mu_j)/sigma_j:
+    by mu_j and log sigma_j, times N. With y_k = mu_k + sigma_k xi_k, e_kj = (y_k - mu_j)/sigma_j:
 
         pull_k    = grad F(y_k) + T sum_j r_kj e_kj / sigma_j
         mu_j      : pull_j - T sum_k r_kj e_kj / sigma_j

@@ -16,6 +16,7 @@ from wpg.errors import NonFiniteError, UsageError
 __all__ = [
     "Callback",
     "EvaluationEnvs",
+    "far_apart",
     "observation_rows",
     "require_finite_transition",
     "require_seed",
@@ -75,6 +76,19 @@ def observation_rows(observation: Any, size: int) -> tuple[NDArray[np.float32], 
     if array.ndim == 2 and array.shape[1] == size:
         return np.ascontiguousarray(array), False
     raise UsageError(f"observation has shape {array.shape}; it must be ({size},) or (S, {size})")
+
+
+def far_apart(observations: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A few (count, O) of the last 2000 observations: one in the middle, then always the one that
+    is farthest from those chosen."""
+    rows = observations[-2000:]
+    scaled = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-6)
+    chosen = [int((scaled**2).sum(axis=1).argmin())]
+    distance = ((scaled - scaled[chosen[0]]) ** 2).sum(axis=1)
+    for _ in range(min(count, len(rows)) - 1):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(axis=1))
+    return rows[chosen].copy()
 
 
 class EvaluationEnvs:

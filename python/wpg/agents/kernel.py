@@ -19,6 +19,7 @@ from wpg.agents import settings
 from wpg.agents.interaction import (
     Callback,
     EvaluationEnvs,
+    far_apart,
     observation_rows,
     require_finite_transition,
     require_seed,
@@ -35,7 +36,8 @@ from wpg.noise import derive_seed, generator
 from wpg.policy import ParticlePolicy, choose, gibbs_weights
 from wpg.replay import Replay
 
-__all__ = ["WPG", "KernelConfig", "parse_settings"]
+__all__ = ["KernelConfig", "KernelWPG"]
+
 
 @dataclass(frozen=True)
 class KernelConfig:
@@ -71,18 +73,12 @@ class KernelConfig:
         return settings.as_dict(self)
 
 
-def parse_settings(texts: dict[str, str]) -> dict[str, Any]:
-    """Settings from KEY=VALUE texts; UsageError if a key or a value is wrong."""
-    return settings.from_texts(KernelConfig, texts)
-
-
-class WPG:
+class KernelWPG:
     """An agent that holds its policy as particles.
 
     Parameters
     ----------
     env_or_id : id of a Gymnasium environment, or an environment
-    critic : "kernel"
     seed : names every random draw of the run, 0 <= seed < 2^63
     **config : settings, see `KernelConfig`
 
@@ -91,17 +87,18 @@ class WPG:
     Source: the particle step of arXiv 2605.26078; the critic is `FittedSoftQ`.
     """
 
+    agent = "wpg"
+    critic_kind = "kernel"
+    progress = ("temperature", "centers")  # columns of progress.csv
+
     def __init__(
         self,
         env_or_id: gymnasium.Env[Any, Any] | str,
-        critic: str = "kernel",
         seed: int = 0,
         **config: Any,
     ) -> None:
-        if critic != "kernel":
-            raise UsageError(f"critic is {critic!r}; it must be 'kernel'")
         self.seed = require_seed(seed)
-        self.config = settings.from_keywords(KernelConfig, config)
+        self.config = self.settings = settings.from_keywords(KernelConfig, config)
         self.env = make(env_or_id)
         self.env_steps = 0
         self.episodes = 0
@@ -154,7 +151,7 @@ class WPG:
 
     def learn(
         self, total_timesteps: int, progress_bar: bool = False, callback: Callback | None = None
-    ) -> WPG:
+    ) -> KernelWPG:
         """Take `total_timesteps` more environment steps, and learn from them.
 
         callback(agent, event, record) is told of every "step", "episode", "fit" and "evaluation".
@@ -415,16 +412,45 @@ class WPG:
         head = self.critic.realist
         return head.baseline + head.q.value(observations[:1], cloud[None])[0].astype(np.float64)
 
+    def state_action_values(
+        self, observations: NDArray[np.float32], actions: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
+        head = self.critic.realist
+        return head.baseline + head.q.value(observations, actions).astype(np.float64)
+
+    def acting_particles(
+        self, observations: NDArray[np.float32], n: int, *, step: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """n particles (S, N, D) [action] that have moved as the acting ones do, and the log density
+        (S, N) of the mixture that they are drawn from."""
+        c = self.config
+        policy = ParticlePolicy(
+            self.env.support,
+            self.env.action_size,
+            particles=n,
+            steps=c.langevin_steps,
+            noise_fraction=c.noise_fraction,
+            drift_fraction=c.drift_fraction,
+            seed=self.seed,
+        )
+        cloud, _, log_density = policy.move(
+            self.critic.realist.q,
+            observations,
+            policy.start(len(observations)),
+            temperature=self.temperature,
+            step=step,
+        )
+        return cloud, log_density
+
+    @property
+    def log_base_volume(self) -> float:
+        """Log of the volume that the soft value's entropy is relative to: that of the box."""
+        return float(np.log(self._high - self._low).sum())
+
     def typical_observations(self, count: int) -> NDArray[np.float32]:
         """A few observations (count, O) of the replay that lie far apart."""
-        rows = self.replay.observations[-2000:]
-        scaled = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-6)
-        chosen = [int((scaled**2).sum(axis=1).argmin())]
-        distance = ((scaled - scaled[chosen[0]]) ** 2).sum(axis=1)
-        for _ in range(min(count, len(rows)) - 1):
-            chosen.append(int(distance.argmax()))
-            distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(axis=1))
-        return rows[chosen].copy()
+        return far_apart(self.replay.observations, count)
 
     def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
         """Returns of whole episodes with the best action, from starts that all runs share."""
@@ -445,6 +471,8 @@ class WPG:
         meta, arrays = self.critic.snapshot()
         return {
             "env": self.env.name,
+            "agent": self.agent,
+            "kind": self.critic_kind,
             "seed": self.seed,
             "config": self.config.as_dict(),
             "env_steps": self.env_steps,
@@ -465,11 +493,12 @@ class WPG:
 
     def restore(self, path: str | Path) -> dict[str, Any]:
         """Take over a saved agent's state; returns what else the file says."""
-        return self._take(Path(path), *read_checkpoint(Path(path)))
+        return self.take(Path(path), *read_checkpoint(Path(path)))
 
-    def _take(
+    def take(
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> dict[str, Any]:
+        """Take over what `snapshot` gave; `CheckpointError` if it does not fit."""
         try:
             rows = {
                 k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")
@@ -506,26 +535,3 @@ class WPG:
         for name, value in counters.items():
             setattr(self, name, value)
         return meta
-
-    @classmethod
-    def load(cls, path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> WPG:
-        """The agent that `save` wrote. Nothing in the file is executed.
-
-        env : None to make the environment that the file names; a name with a module part, which
-            would be imported, is refused and wants `env`
-        """
-        path = Path(path)
-        meta, arrays = read_checkpoint(path)
-        name, config = meta.get("env"), meta.get("config")
-        if not isinstance(name, str) or not isinstance(config, dict):
-            raise CheckpointError(f"{path} cannot be used: it names no environment and settings")
-        if env is None and ":" in name:
-            raise CheckpointError(
-                f"{path} wants to import {name.split(':')[0]!r}; give env yourself"
-            )
-        try:
-            agent = cls(name if env is None else env, seed=meta.get("seed", 0), **config)
-        except TypeError as error:
-            raise CheckpointError(f"{path} cannot be used: {error}") from None
-        agent._take(path, meta, arrays)
-        return agent

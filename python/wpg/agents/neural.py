@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -21,6 +21,7 @@ from wpg.agents import settings
 from wpg.agents.interaction import (
     Callback,
     EvaluationEnvs,
+    far_apart,
     observation_rows,
     require_finite_transition,
     require_seed,
@@ -34,7 +35,6 @@ from wpg.envs import ContinuousEnv, make
 from wpg.errors import CheckpointError, DivergenceError, UsageError
 from wpg.evaluation import Evaluation, evaluate
 from wpg.generator import (
-    UNIT_BOX,
     Cloud,
     ParticleGenerator,
     free_energy_gradient,
@@ -45,7 +45,7 @@ from wpg.normalisation import RunningMoments
 from wpg.policy import choose
 from wpg.replay import Replay
 
-__all__ = ["NeuralConfig", "NeuralWPG"]
+__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic"]
 
 Float32 = NDArray[np.float32]
 
@@ -99,10 +99,49 @@ class NeuralConfig:
         return settings.as_dict(self)
 
 
+class TrainableCritic(Protocol):
+    """What the agent asks of a critic: the protocol of `wpg.critics`, and how it learns.
+
+    States (S, O) are normalised if `normalise_observations`, actions are those of [-1, 1]^D, all
+    float32. `aggregate` says how an ensemble makes one value; a single critic may ignore it.
+    `arrays` and `restore` are what a checkpoint keeps.
+    """
+
+    def value(
+        self, states: Float32, particles: Float32, *, aggregate: str | None = None
+    ) -> Float32:
+        """Q (S, N) at particles (S, N, D)."""
+        ...
+
+    def value_and_action_gradient(
+        self, states: Float32, particles: Float32, *, aggregate: str | None = None
+    ) -> tuple[Float32, Float32]:
+        """Q (S, N) and grad_a Q (S, N, D)."""
+        ...
+
+    def fit(
+        self, states: Float32, actions: Float32, targets: Float32, *, learning_rate: float
+    ) -> NDArray[Any]:
+        """One step towards targets (B,) at actions (B, D); the losses (E,) before it."""
+        ...
+
+    def target(self) -> Any:
+        """A copy that `move_towards` lets follow."""
+        ...
+
+    def move_towards(self, other: Any, rate: float) -> None:
+        """Average with another one's weights."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None: ...
+
+
 class Temperature:
     """A fixed temperature, or one that follows the entropy.
 
-        log T <- log T + Adam(target_entropy - entropy)
+    log T <- log T + Adam(target_entropy - entropy)
     """
 
     def __init__(self, start: float, target_entropy: float | None) -> None:
@@ -146,13 +185,14 @@ class NeuralWPG:
     ----------
     env_or_id : id of a Gymnasium environment, or an environment
     seed : names every random draw of the run, 0 <= seed < 2^63
+    critic : one of your own that can be trained, see `TrainableCritic`; None for a `NeuralQ`
     **config : settings, see `NeuralConfig`
 
     One update, on a batch of the replay:
 
         y    = r + discount (1 - terminated) mean_k (min_e Q_e(s', a'_k) - T log pi(a'_k | s'))
         Q_e <- Adam step on (1/2) (Q_e(s, a) - y)^2
-        particles: `transport_steps` steps of y_k <- y_k + h grad (Q - T log pi), see `wpg.generator`
+        y_k <- y_k + h grad (Q - T log pi), `transport_steps` times, see `wpg.generator`
         generator <- Adam step on the squared distance to where its particles have gone
 
     With one transport step, one particle and no latents this is soft actor-critic; with one step
@@ -173,7 +213,11 @@ class NeuralWPG:
     config_type: type[Any] = NeuralConfig
 
     def __init__(
-        self, env_or_id: gymnasium.Env[Any, Any] | str, seed: int = 0, **config: Any
+        self,
+        env_or_id: gymnasium.Env[Any, Any] | str,
+        seed: int = 0,
+        critic: TrainableCritic | None = None,
+        **config: Any,
     ) -> None:
         self.seed = require_seed(seed)
         self.settings = settings.from_keywords(self.config_type, config)
@@ -187,17 +231,18 @@ class NeuralWPG:
         hidden = (c.width,) * c.depth
         self.replay = Replay(O, D, c.replay_size)
         self.moments = RunningMoments(O)
-        self.critic = NeuralQ(
+        self.critic: TrainableCritic = NeuralQ(
             O,
             D,
             hidden=hidden,
             ensemble=c.ensemble,
             layer_norm=c.layer_norm,
             activation=c.activation,
-            aggregate=c.drift_aggregate,
             seed=self.seed,
         )
-        self.target = self.critic.target()
+        if critic is not None:
+            self.critic, self.critic_kind = critic, "own"
+        self.target: TrainableCritic = self.critic.target()
         self.policy = ParticleGenerator(
             O,
             D,
@@ -358,7 +403,9 @@ class NeuralWPG:
         moved = cloud
         step_size = None
         for _ in range(c.transport_steps):
-            drift = self.critic.action_gradient(states, moved.actions)
+            _, drift = self.critic.value_and_action_gradient(
+                states, moved.actions, aggregate=c.drift_aggregate
+            )
             of_means, of_log_deviation = free_energy_gradient(moved, drift, T)
             if step_size is None:
                 size = np.sqrt(np.mean(np.square(of_means)))
@@ -444,6 +491,35 @@ class NeuralWPG:
         unit = ((cloud - self._middle) / self._half)[None]
         return self.critic.value(self._states(rows[:1]), unit)[0].astype(np.float64)
 
+    def state_action_values(self, observations: Float32, actions: Float32) -> NDArray[np.float64]:
+        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
+        unit = np.ascontiguousarray((actions - self._middle) / self._half)
+        return self.critic.value(self._states(observations), unit).astype(np.float64)
+
+    def acting_particles(
+        self, observations: Float32, n: int, *, step: int
+    ) -> tuple[Float32, Float32]:
+        """n particles (S, N, D) [action] of the policy, and the log density (S, N) of their
+        mixture."""
+        cloud = self.policy.draw(self._states(observations), n, step=step, stream="evaluation")
+        in_env = log_density(cloud) - np.float32(np.log(self._half).sum())
+        return self._to_env(cloud.actions), in_env
+
+    @property
+    def log_base_volume(self) -> float:
+        """Log of the volume that the soft value's entropy is relative to: entropies are those of
+        actions in [-1, 1]^D, so it is that of half the box's widths."""
+        return float(np.log(self._half.astype(np.float64)).sum())
+
+    @property
+    def ready(self) -> bool:
+        """Is there a critic yet?"""
+        return self.updates > 0
+
+    def typical_observations(self, count: int) -> Float32:
+        """A few observations (count, O) of the replay that lie far apart."""
+        return far_apart(self.replay.observations, count)
+
     def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
         """Returns of whole episodes with the best action, from starts that all runs share."""
         return evaluate(
@@ -461,8 +537,8 @@ class NeuralWPG:
     def _parts(self) -> dict[str, Any]:
         """What holds arrays that a checkpoint needs, besides the replay."""
         return {
-            "critic": self.critic.network,
-            "target": self.target.network,
+            "critic": self.critic,
+            "target": self.target,
             "policy": self.policy.network,
             "temperature": self._temperature,
             "moments": self.moments,
@@ -476,7 +552,7 @@ class NeuralWPG:
         return {
             "env": self.env.name,
             "agent": self.agent,
-            "critic": self.critic_kind,
+            "kind": self.critic_kind,
             "seed": self.seed,
             "config": self.settings.as_dict(),
             "env_steps": self.env_steps,
@@ -511,7 +587,10 @@ class NeuralWPG:
             }
             replay = Replay.from_arrays(of["replay"], self.config.replay_size)
             for name in ("observations", "actions"):
-                stored, wanted = getattr(replay, name).shape[1:], getattr(self.replay, name).shape[1:]
+                stored, wanted = (
+                    getattr(replay, name).shape[1:],
+                    getattr(self.replay, name).shape[1:],
+                )
                 if stored != wanted:
                     raise ValueError(
                         f"its {name} have shape {stored}, the environment's have {wanted}"

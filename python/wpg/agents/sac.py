@@ -17,9 +17,7 @@ class SACConfig:
     """Settings of soft actor-critic; as in `NeuralConfig`, without those of particles."""
 
     temperature: float | str = setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
-    target_entropy: float | str = setting(
-        "auto", -1e6, 1e6, kinds=(float, str), choices=("auto",)
-    )
+    target_entropy: float | str = setting("auto", -1e6, 1e6, kinds=(float, str), choices=("auto",))
     initial_temperature: float = setting(1.0, 1e-12, 1e12)
     discount: float | str = setting("auto", 0.0, 0.99999, kinds=(float, str), choices=("auto",))
     warmup_steps: int = setting(5000, 1, 10**9)

@@ -178,3 +178,11 @@ class NeuralQ:
     def move_towards(self, other: NeuralQ, rate: float) -> None:
         """Polyak average: weights <- weights + rate (other's - weights)."""
         self.network.move_towards(other.network, rate)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is needed to go on."""
+        return self.network.arrays()
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what `arrays` gave; ValueError if it is of another network."""
+        self.network.restore(arrays)
