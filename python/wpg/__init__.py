@@ -78,6 +78,7 @@ _LATER = {
     "certificates",
     "evaluation",
     "exact",
+    "mode_coverage",
     "planning",
     "plots",
     "policy",
