@@ -81,6 +81,7 @@ _LATER = {
     "certificates",
     "evaluation",
     "exact",
+    "mode_coverage",
     "generator",
     "intervals",
     "normalisation",
