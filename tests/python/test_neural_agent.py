@@ -220,10 +220,8 @@ def test_a_run_from_the_command_line_can_be_certified(kind: str, tmp_path: Path)
 
     folder = tmp_path / "run"
     sizes = [f"--set={key}={value}" for key, value in SMALL_SAC.items() if key != "replay_size"]
-    status = main(
-        f"train wpg/LQR-v0 --critic neural --agent {kind} --total-steps 120 --seed 5".split()
-        + ["--out", str(folder), "--quiet", "--temperature", "0.05", *sizes]
-    )
+    words = f"train wpg/LQR-v0 --critic neural --agent {kind} --total-steps 120 --seed 5".split()
+    status = main([*words, "--out", str(folder), "--quiet", "--temperature", "0.05", *sizes])
     assert status == 0
     header = (folder / "progress.csv").read_text().splitlines()[0]
     assert header == "env_steps,episode,return,length,temperature,entropy,critic_loss,wall_seconds"
