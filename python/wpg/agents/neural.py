@@ -423,7 +423,7 @@ class NeuralWPG:
     def _diverged(self, what: str) -> DivergenceError:
         return DivergenceError(
             f"the critic diverged at step {self.env_steps}, update {self.updates}: {what}; the "
-            f"last finite loss was {self.critic_loss:.4g}. Lower the learning_rate or scale the rewards"
+            f"last finite loss was {self.critic_loss:.4g}. Lower learning_rate or scale the rewards"
         )
 
     # Acting
