@@ -43,7 +43,7 @@ def activation(name: str, u: Array) -> tuple[Array, Array]:
     if name == "relu":
         return np.maximum(u, 0), (u > 0).astype(float)
     if name == "silu":
-        p = 1 / (1 + np.exp(-u))
+        p = np.exp(-np.logaddexp(0, -u))  # 1 / (1 + exp(-u)) without overflow
         return u * p, p * (1 + u * (1 - p))
     raise ValueError(f"activation is {name!r}; it must be 'relu' or 'silu'")
 
