@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 Pair = tuple[Array, Array]  # a value, and how far float32 may be from it
 U = 2.0**-24
 SLACK = 1.1
-LOGISTIC = 5e-7  # relative error, mlp_math.hpp
+LOGISTIC = 5e-7  # relative error, and 1e-7 |u| more for u < 0: mlp_math.hpp
 TINY = 1e-33  # below that numbers are rounded to multiples of 2^-149, and silu is cut off at 1e-34
 
 
@@ -101,8 +101,9 @@ def forward(
             # On which side of 0 a number is that is 0 within its error cannot be said.
             step["slope"] = slope, (np.abs(u[0]) <= u[1]).astype(float)
         else:  # |f'| <= 1.1, |f''| <= 1/2
-            h = value, 1.1 * u[1] + (LOGISTIC + 2 * U) * np.abs(value) + TINY
-            rounding = 2 * LOGISTIC * (1 + np.abs(u[0])) * np.exp(np.minimum(u[0], 0)) + TINY
+            logistic = LOGISTIC + 1e-7 * np.maximum(-u[0], 0)
+            h = value, 1.1 * u[1] + (logistic + 2 * U) * np.abs(value) + TINY
+            rounding = 2 * logistic * (1 + np.abs(u[0])) * np.exp(np.minimum(u[0], 0)) + TINY
             step["slope"] = slope, 0.5 * u[1] + rounding
         step["output"] = h
         trace.append(step)

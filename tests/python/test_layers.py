@@ -80,6 +80,7 @@ def test_cpp_includes_point_down() -> None:
         "transport": {"base", "transport"},
         "critics": {"base", "critics"},
         "density": {"base", "density"},
+        "networks": {"base", "networks"},
         "flow": {"base", "transport", "density", "critics", "flow"},
     }
     for path in sorted((ROOT / "cpp" / "wpg").rglob("*.[hc]pp")):

@@ -8,7 +8,8 @@ namespace wpg {
 
 inline constexpr float kLayerNormEpsilon = 1e-5f;
 
-/// 1 / (1 + exp(-u)); relative error below 5e-7 for u >= -83, and 2^-120 below.
+/// 1 / (1 + exp(-u)). Relative error below 5e-7, and 1e-7 |u| more for negative u, where u in base
+/// two is rounded; 2^-120 for u < -83.
 template <class V>
 WPG_FORMULA V logistic(V u) {
   constexpr float kLog2E = 1.4426950408889634f;
