@@ -54,6 +54,8 @@ def write(name: str, figures: dict[str, Any], started: dict[str, Any]) -> Path:
         "figures": figures,
     }
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    aside = path.with_suffix(".json.tmp")  # a command that is stopped leaves the old file
+    aside.write_text(json.dumps(content, indent=2) + "\n")
+    aside.replace(path)
     print(f"-> {path.relative_to(RESULTS.parent.parent)}")
     return path

@@ -13,7 +13,7 @@ dimension, M centres.
     wpg.exact        problems whose answer is known
     wpg.plan         the algorithm with a known model
     wpg.certificates how far a policy is from optimal
-    wpg.WPG          the agent
+    wpg.WPG          the agent; wpg.SAC is its Gaussian baseline
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_
 from wpg.transport import flow
 
 if TYPE_CHECKING:
-    from wpg.agents import WPG
+    from wpg.agents import SAC, WPG
     from wpg.planning import plan
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SAC",
     "WPG",
     "CheckpointError",
     "NonFiniteError",
@@ -80,6 +81,10 @@ _LATER = {
     "certificates",
     "evaluation",
     "exact",
+    "mode_coverage",
+    "generator",
+    "intervals",
+    "normalisation",
     "planning",
     "plots",
     "policy",
@@ -92,10 +97,10 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     # What not every user needs is imported when it is first asked for.
-    if name == "WPG":
-        from wpg.agents import WPG
+    if name in ("WPG", "SAC"):
+        from wpg import agents
 
-        return WPG
+        return getattr(agents, name)
     if name == "plan":
         from wpg.planning import plan
 

@@ -267,7 +267,7 @@ class MlpShape:
         output_gradient: NDArray[np.float32],
         wants_parameters: bool,
         wants_particles: bool,
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]: ...
+    ) -> tuple[Any, Any]: ...
     def value_and_particle_gradient(
         self,
         parameters: NDArray[np.float32],
@@ -278,7 +278,7 @@ class MlpShape:
         wants_gradient: bool,
         out_values: NDArray[np.float32] | None,
         out_gradient: NDArray[np.float32] | None,
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]: ...
+    ) -> tuple[Any, Any]: ...
 
 def adam_step(
     parameters: NDArray[np.float32],

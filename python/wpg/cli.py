@@ -30,7 +30,14 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train an agent and write a run folder")
     train.add_argument("env", nargs="?", metavar="ENV", help="id of a Gymnasium environment")
-    train.add_argument("--critic", choices=["kernel"], help="kind of soft Q-function (kernel)")
+    train.add_argument(
+        "--critic", choices=["kernel", "neural"], help="kind of soft Q-function (kernel)"
+    )
+    train.add_argument(
+        "--agent",
+        choices=["wpg", "sac"],
+        help="particles, or a Gaussian a state: soft actor-critic",
+    )
     train.add_argument("--total-steps", type=int, metavar="N", help="environment steps (3000)")
     train.add_argument("--seed", type=int, metavar="K", help="names every random draw (0)")
     train.add_argument("--temperature", metavar="T|auto", help="weight of entropy, reward units")
@@ -142,7 +149,13 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         texts[key.strip()] = value.strip()
     if arguments.temperature is not None:
         texts["temperature"] = arguments.temperature
-    return parse_settings(texts)
+    return parse_settings(texts, *_agent_and_critic(arguments))
+
+
+def _agent_and_critic(arguments: argparse.Namespace) -> tuple[str, str]:
+    """What was asked for; soft actor-critic has one kind of critic."""
+    agent = arguments.agent or "wpg"
+    return agent, arguments.critic or ("neural" if agent == "sac" else "kernel")
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -155,6 +168,7 @@ def _train(arguments: argparse.Namespace) -> int:
             "--seed": arguments.seed,
             "--temperature": arguments.temperature,
             "--out": arguments.out,
+            "--agent": arguments.agent,
             "--critic": arguments.critic,
             "--set": arguments.settings or None,
         }
@@ -169,6 +183,7 @@ def _train(arguments: argparse.Namespace) -> int:
         if arguments.env is None:
             raise UsageError("which environment? wpg train ENV, for instance wpg train Pendulum-v1")
         seed = 0 if arguments.seed is None else arguments.seed
+        agent, critic = _agent_and_critic(arguments)
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed is {seed}; it must be from 0 to 2^63 - 1")
         folder = runs.new_folder(arguments.env, seed) if arguments.out is None else arguments.out
@@ -178,6 +193,8 @@ def _train(arguments: argparse.Namespace) -> int:
             total_steps=3000 if arguments.total_steps is None else arguments.total_steps,
             folder=folder,
             settings=_settings(arguments),
+            agent=agent,
+            critic=critic,
             quiet=arguments.quiet,
         )
     _draw(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "NonFiniteError", "UsageError"]
+__all__ = ["CheckpointError", "DivergenceError", "NonFiniteError", "UsageError"]
 
 
 class UsageError(ValueError):
@@ -15,3 +15,7 @@ class CheckpointError(UsageError):
 
 class NonFiniteError(ArithmeticError):
     """NaN or infinity where a number is needed; says at which state, particle and step."""
+
+
+class DivergenceError(ArithmeticError):
+    """A critic's loss is no longer finite; says at which step, and the last finite loss."""

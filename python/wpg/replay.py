@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wpg.errors import UsageError
 
 __all__ = ["Replay"]
 
@@ -15,17 +18,25 @@ FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated
 class Replay:
     """Transitions (s, a, r, s', terminated), observations raw and in float32.
 
-    A truncated episode is no terminated one: its last state still has a value. Rows are only ever
-    appended, so a view of the first n rows stays valid and a checkpoint is a prefix.
+    A truncated episode is no terminated one: its last state still has a value. Rows are appended;
+    with a capacity, the oldest row is overwritten once it is reached. Memory grows with what is
+    stored: a row has 8 O + 4 D + 9 bytes.
 
     Parameters
     ----------
     observation_size : O
     action_size : D
+    capacity : most rows that are kept; None for all. Refused with a `UsageError` that names both
+        numbers if so many rows would not fit into the memory that is free now.
     """
 
-    def __init__(self, observation_size: int, action_size: int) -> None:
+    def __init__(
+        self, observation_size: int, action_size: int, capacity: int | None = None
+    ) -> None:
         self._size = 0
+        self._next = 0  # where the next row goes
+        self._shared = False  # has somebody views of the rows?
+        self.capacity = capacity
         self._rows: dict[str, NDArray[Any]] = {
             "observations": np.empty((0, observation_size), np.float32),
             "actions": np.empty((0, action_size), np.float32),
@@ -33,6 +44,28 @@ class Replay:
             "next_observations": np.empty((0, observation_size), np.float32),
             "terminated": np.empty(0, np.bool_),
         }
+        if capacity is not None:
+            if capacity < 1:
+                raise UsageError(f"capacity is {capacity}; it must be at least 1")
+            needed = capacity * self.row_bytes
+            free = _free_memory()
+            if free is not None and needed > free:
+                raise UsageError(
+                    f"a replay of {capacity} transitions needs {needed / 2**30:.1f} GiB, and "
+                    f"{free / 2**30:.1f} GiB of memory are free; choose a smaller replay_size"
+                )
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory of one transition [byte]."""
+        return sum(
+            rows.dtype.itemsize * int(np.prod(rows.shape[1:])) for rows in self._rows.values()
+        )
+
+    @property
+    def overwrites(self) -> bool:
+        """Is the capacity reached?"""
+        return self._size == self.capacity
 
     def __len__(self) -> int:
         return self._size
@@ -46,35 +79,77 @@ class Replay:
         terminated: bool,
     ) -> None:
         """Append one transition; amortised constant cost."""
-        if self._size == len(self._rows["rewards"]):
-            room = max(1024, 2 * self._size)
-            for name, rows in self._rows.items():
-                grown = np.empty((room, *rows.shape[1:]), rows.dtype)
-                grown[: self._size] = rows
-                self._rows[name] = grown
+        if self._size == len(self._rows["rewards"]) and self._size != self.capacity:
+            self._grow(max(1024, self._size + self._size // 2))
+        elif self.overwrites and self._shared:
+            self._rows = {name: rows.copy() for name, rows in self._rows.items()}
+            self._shared = False
         row = (observation, action, reward, next_observation, terminated)
         for name, value in zip(FIELDS, row, strict=True):
-            self._rows[name][self._size] = value
-        self._size += 1
+            self._rows[name][self._next] = value
+        self._size = max(self._size, self._next + 1)
+        self._next += 1
+        if self._next == self.capacity:
+            self._next = 0
+
+    def _grow(self, room: int) -> None:
+        if self.capacity is not None:
+            room = min(room, self.capacity)
+        for name, rows in self._rows.items():
+            grown = np.empty((room, *rows.shape[1:]), rows.dtype)
+            grown[: self._size] = rows
+            self._rows[name] = grown  # one field after the other, so that only one is there twice
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         if name in FIELDS:
             return self._rows[name][: self._size]
         raise AttributeError(name)
 
-    def arrays(self, size: int | None = None) -> dict[str, NDArray[Any]]:
-        """The first `size` rows (default all) of every field, as views."""
-        return {
-            name: rows[: self._size if size is None else size] for name, rows in self._rows.items()
-        }
+    def sample(self, count: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """`count` rows of every field, drawn uniformly with replacement."""
+        chosen = rng.integers(self._size, size=count)
+        return {name: self._rows[name][chosen] for name in FIELDS}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is needed to go on: the rows of every field as they lie, and where the next one
+        goes.
+
+        Views that stay as they are: before the first of them is overwritten, the replay moves to
+        memory of its own.
+        """
+        self._shared = True
+        views = {name: rows[: self._size] for name, rows in self._rows.items()}
+        return {**views, "next": np.array(self._next, np.int64)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Replay:
-        """A replay that holds these rows."""
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], capacity: int | None = None) -> Replay:
+        """A replay that holds these rows; ValueError if they contradict each other."""
         O, D = arrays["observations"].shape[1], arrays["actions"].shape[1]
-        replay = cls(O, D)
-        replay._size = len(arrays["rewards"])
+        replay = cls(O, D, capacity)
+        size, following = len(arrays["rewards"]), int(arrays["next"])
+        if any(len(arrays[name]) != size for name in FIELDS):
+            raise ValueError("its fields have different numbers of rows")
+        full = size == capacity
+        if (capacity is not None and size > capacity) or not (
+            0 <= following < size if full else following == size
+        ):
+            raise ValueError(
+                f"{size} rows, the next one at {following}, do not fit a capacity of {capacity}"
+            )
+        replay._size, replay._next = size, following
         replay._rows = {
             name: np.array(arrays[name], dtype=replay._rows[name].dtype) for name in FIELDS
         }
         return replay
+
+
+def _free_memory() -> int | None:
+    """Memory that could be had now [byte]; None where the system does not tell."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return int(os.sysconf("SC_AVPHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -79,6 +79,7 @@ PROBLEMS: dict[str, tuple[Callable[..., FiniteMDP | LQR], tuple[str, ...]]] = {
     "double-well": (problems.double_well, ("temperature",)),
     "von-mises": (problems.von_mises, ("temperature",)),
     "gaussian-mixture": (problems.gaussian_mixture, ("temperature",)),
+    "gmm40": (problems.gmm40, ("temperature",)),
     "multi-goal": (problems.multi_goal, ("discount", "temperature")),
     "ring": (
         problems.ring,

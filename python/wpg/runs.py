@@ -1,6 +1,6 @@
 """Run folders: what a training run writes, how it goes on after a kill.
 
-config.json        environment, seed and every setting
+config.json        environment, agent, critic, seed and every setting
 progress.csv       one row per training episode
 evaluations.csv    env_steps, mean_return, std_return
 checkpoint/        agent.npz: all that is needed to go on, written when an episode ends
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from wpg.agents import WPG
+from wpg.agents import load, make_agent
 from wpg.checkpoint import write_checkpoint, write_text
 from wpg.errors import CheckpointError, UsageError
 from wpg.evaluation import Evaluation
@@ -37,8 +37,13 @@ __all__ = [
 ]
 
 CHECKPOINT = Path("checkpoint") / "agent.npz"
-PROGRESS = ("env_steps", "episode", "return", "length", "temperature", "centers", "wall_seconds")
+EPISODE = ("env_steps", "episode", "return", "length")  # of progress.csv; the agent adds its own
 EVALUATIONS = ("env_steps", "mean_return", "std_return")
+
+
+def progress_header(agent: Any) -> tuple[str, ...]:
+    """The columns of an agent's progress.csv."""
+    return (*EPISODE, *agent.progress, "wall_seconds")
 
 
 def new_folder(env_id: str, seed: int) -> Path:
@@ -86,14 +91,15 @@ class Run:
         self.steps_before = 0
         self._snapshot: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._saved = -math.inf
+        self._seconds_to_save = 0.0
         self._last_return = math.nan
         self._last_line = 0.0
         self._drawn = False
 
     # The folder
 
-    def create(self, config: dict[str, Any]) -> None:
-        """Make the folder; one that exists already is left alone."""
+    def create(self, config: dict[str, Any], agent: Any) -> None:
+        """Make the folder for an agent's run; one that exists already is left alone."""
         if (self.folder / "config.json").exists():
             raise UsageError(
                 f"{self.folder} exists; nothing was written. Choose another --out, or go on with "
@@ -102,8 +108,12 @@ class Run:
         choose_folder("", self.folder)
         make_folder(self.folder)
         write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
-        for name, header in (("progress.csv", PROGRESS), ("evaluations.csv", EVALUATIONS)):
+        for name, header in self._tables(agent):
             write_text(self.folder / name, ",".join(header) + "\n")
+
+    @staticmethod
+    def _tables(agent: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return ("progress.csv", progress_header(agent)), ("evaluations.csv", EVALUATIONS)
 
     def read_config(self) -> dict[str, Any]:
         """What config.json says; UsageError if this is no run folder."""
@@ -115,15 +125,18 @@ class Run:
             if not isinstance(config["env"], str) or ":" in config["env"]:
                 raise ValueError("env is not a plain environment id")
             config["seed"], config["total_steps"] = int(config["seed"]), int(config["total_steps"])
+            config.setdefault("agent", "wpg")
+            config.setdefault("critic", "kernel")
         except FileNotFoundError:
             raise UsageError(f"{self.folder} is no run folder: it has no config.json") from None
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise CheckpointError(f"{path} cannot be read: {error!r}") from None
         return config
 
-    def cut_back(self, env_steps: int) -> None:
-        """Drop the rows that came after a checkpoint: the run will write them again."""
-        for name, header in (("progress.csv", PROGRESS), ("evaluations.csv", EVALUATIONS)):
+    def cut_back(self, agent: Any) -> None:
+        """Drop the rows that came after the agent's checkpoint: the run will write them again."""
+        env_steps = agent.env_steps
+        for name, header in self._tables(agent):
             path = self.folder / name
             kept = [",".join(header)]
             if path.exists():
@@ -136,15 +149,20 @@ class Run:
 
     # The callback
 
-    def __call__(self, agent: WPG, event: str, record: dict[str, Any]) -> None:
+    def __call__(self, agent: Any, event: str, record: dict[str, Any]) -> None:
         if event == "episode":
             self._last_return = record["return"]
-            self._append("progress.csv", PROGRESS, {**record, "wall_seconds": self.seconds()})
-            meta, arrays = agent.snapshot()
-            meta["wall_seconds"] = self.seconds()
-            self._snapshot = (meta, arrays)
-            # Episodes may be one step long; a checkpoint a second loses little to a kill.
-            if time.monotonic() - self._saved > 1.0:
+            self._append(
+                "progress.csv", progress_header(agent), {**record, "wall_seconds": self.seconds()}
+            )
+            # Episodes may be one step long, and a checkpoint hundreds of megabytes: one a second,
+            # or a twentieth of the time, loses little to a kill.
+            due = time.monotonic() - self._saved > max(1.0, 20 * self._seconds_to_save)
+            if due or not agent.replay.overwrites:
+                meta, arrays = agent.snapshot()
+                meta["wall_seconds"] = self.seconds()
+                self._snapshot = (meta, arrays)
+            if due:
                 self.save()
         elif event == "evaluation":
             self._append("evaluations.csv", EVALUATIONS, record)
@@ -158,11 +176,13 @@ class Run:
     def save(self) -> None:
         """Write the state at the end of the last whole episode."""
         if self._snapshot is not None:
+            started = time.monotonic()
             write_checkpoint(self.folder / CHECKPOINT, *self._snapshot)
             self._snapshot = None
             self._saved = time.monotonic()
+            self._seconds_to_save = self._saved - started
 
-    def finish(self, agent: WPG, total_steps: int, result: Evaluation) -> dict[str, Any]:
+    def finish(self, agent: Any, total_steps: int, result: Evaluation) -> dict[str, Any]:
         """The final checkpoint and result.json."""
         self._clear()
         meta, arrays = agent.snapshot()
@@ -232,23 +252,27 @@ def train(
     total_steps: int,
     folder: Path,
     settings: dict[str, Any],
+    agent: str = "wpg",
+    critic: str = "kernel",
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Train from the start in a new folder; returns the content of result.json."""
     if total_steps < 1:
         raise UsageError(f"total_steps is {total_steps}; it must be at least 1")
-    agent = WPG(env_id, seed=seed, **settings)
+    learner = make_agent(env_id, agent=agent, critic=critic, seed=seed, **settings)
     run = Run(folder, quiet=quiet)
     run.create(
         {
             "env": env_id,
             "seed": seed,
             "total_steps": total_steps,
-            "critic": "kernel",
-            "settings": agent.config.as_dict(),
-        }
+            "agent": agent,
+            "critic": critic,
+            "settings": learner.settings.as_dict(),
+        },
+        learner,
     )
-    return _go_on(agent, run, total_steps)
+    return _go_on(learner, run, total_steps)
 
 
 def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
@@ -259,17 +283,23 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
         run.say(f"{folder} is finished already")
         content: dict[str, Any] = json.loads((folder / "result.json").read_text())
         return content
-    agent = WPG(config["env"], seed=config["seed"], **config["settings"])
+    agent = make_agent(
+        config["env"],
+        agent=config["agent"],
+        critic=config["critic"],
+        seed=config["seed"],
+        **config["settings"],
+    )
     if (folder / CHECKPOINT).exists():
         meta = agent.restore(folder / CHECKPOINT)
         run.seconds_before = float(meta.get("wall_seconds", 0.0))
         run.steps_before = agent.env_steps
-    run.cut_back(agent.env_steps)
+    run.cut_back(agent)
     run.say(f"going on with {folder} at step {agent.env_steps}")
     return _go_on(agent, run, config["total_steps"])
 
 
-def _go_on(agent: WPG, run: Run, total_steps: int) -> dict[str, Any]:
+def _go_on(agent: Any, run: Run, total_steps: int) -> dict[str, Any]:
     try:
         if agent.env_steps < total_steps:
             agent.learn(total_steps - agent.env_steps, callback=run)
@@ -281,14 +311,14 @@ def _go_on(agent: WPG, run: Run, total_steps: int) -> dict[str, Any]:
     return run.finish(agent, total_steps, result)
 
 
-def load_agent(path: Path) -> WPG:
+def load_agent(path: Path) -> Any:
     """The agent of a run folder or of a saved file."""
     if path.is_dir():
         Run(path).read_config()
         if not (path / CHECKPOINT).exists():
             raise UsageError(f"{path} has no checkpoint yet; go on with: wpg train --resume {path}")
-        return WPG.load(path / CHECKPOINT)
-    return WPG.load(path)
+        return load(path / CHECKPOINT)
+    return load(path)
 
 
 def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:

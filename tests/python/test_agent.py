@@ -136,7 +136,8 @@ def test_before_learning_there_is_a_policy_but_no_critic() -> None:
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
-        ({"critic": "neural"}, "critic"),
+        ({"critic": "tabular"}, "critic"),
+        ({"critic": 3}, "trained"),
         ({"seed": -1}, "seed"),
         ({"seed": 1.5}, "seed"),
         ({"temprature": 1.0}, "temperature"),

@@ -15,8 +15,8 @@ PACKAGE = ROOT / "python" / "wpg"
 LAYERS: list[set[str]] = [
     {"reference", "_core", "errors", "supports"},
     {"exact", "threads", "noise", "squash", "bandwidths", "networks"},
-    {"transport", "density", "critics", "envs", "replay", "checkpoint"},
-    {"policy", "evaluation"},
+    {"transport", "density", "critics", "envs", "replay", "checkpoint", "normalisation"},
+    {"policy", "generator", "evaluation", "mode_coverage"},
     {"planning", "agents"},
     {"runs"},
     {"certificates"},

@@ -1,5 +1,20 @@
 """Agents that learn."""
 
-from wpg.agents.kernel import WPG, KernelConfig, parse_settings
+from wpg.agents.kernel import KernelConfig, KernelWPG
+from wpg.agents.neural import NeuralConfig, NeuralWPG, TrainableCritic
+from wpg.agents.sac import SAC, SACConfig
+from wpg.agents.wpg import WPG, load, make_agent, parse_settings
 
-__all__ = ["WPG", "KernelConfig", "parse_settings"]
+__all__ = [
+    "SAC",
+    "WPG",
+    "KernelConfig",
+    "KernelWPG",
+    "NeuralConfig",
+    "NeuralWPG",
+    "SACConfig",
+    "TrainableCritic",
+    "load",
+    "make_agent",
+    "parse_settings",
+]

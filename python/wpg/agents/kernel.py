@@ -7,8 +7,7 @@ soft Q-function with Langevin noise, so it flows towards the Gibbs policy exp(Q 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.agents import settings
+from wpg.agents.interaction import (
+    Callback,
+    EvaluationEnvs,
+    far_apart,
+    observation_rows,
+    require_finite_transition,
+    require_seed,
+    require_total_timesteps,
+    told,
+)
+from wpg.agents.settings import setting
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.critics.fitted_soft_q import ActionSet, FittedSoftQ, Transitions
 from wpg.envs import ContinuousEnv, make
@@ -26,13 +36,7 @@ from wpg.noise import derive_seed, generator
 from wpg.policy import ParticlePolicy, choose, gibbs_weights
 from wpg.replay import Replay
 
-__all__ = ["WPG", "KernelConfig", "parse_settings"]
-
-Callback = Callable[["WPG", str, dict[str, Any]], Any]
-
-
-def _setting(default: Any, low: float = -math.inf, high: float = math.inf, **more: Any) -> Any:
-    return field(default=default, metadata={"bounds": (low, high), **more})
+__all__ = ["KernelConfig", "KernelWPG"]
 
 
 @dataclass(frozen=True)
@@ -40,47 +44,41 @@ class KernelConfig:
     """Settings of the kernel agent. Lengths are in standard deviations of the data (states) and in
     half-widths of the box (actions); times are environment steps."""
 
-    temperature: float | str = _setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
-    temperature_fraction: float = _setting(0.05, 1e-6, 1e3)  # "auto": times the rewards' std
+    temperature: float | str = setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
+    temperature_fraction: float = setting(0.05, 1e-6, 1e3)  # "auto": times the rewards' std
     # "auto": the environment's own, where it states one as `discount`; otherwise 0.99
-    discount: float | str = _setting("auto", 0.0, 0.99999, kinds=(float, str), choices=("auto",))
-    warmup_steps: int = _setting(200, 1, 10**9)  # actions at random before the first fit
-    hold_steps: int = _setting(5, 1, 10**6)  # a random action is kept for so many steps
-    refit_interval: int = _setting(50, 1, 10**9)
-    refit_growth: float = _setting(1.07, 1.0, 10.0)  # and not before the data grew by this factor
-    evaluation_interval: int = _setting(500, 0, 10**12)  # 0: never
-    evaluation_episodes: int = _setting(10, 1, 10**6)
-    particles: int = _setting(32, 1, 10**6)
-    langevin_steps: int = _setting(4, 1, 10**4)  # per environment step
-    noise_fraction: float = _setting(0.1, 1e-6, 1.0)
-    drift_fraction: float = _setting(0.1, 1e-6, 1.0)
-    state_length: float = _setting(0.8, 1e-3, 1e3)
-    action_length: float = _setting(1.0, 1e-3, 1e3)
-    centers: int = _setting(300, 1, 10**5)
-    planned_states: int = _setting(1000, 1, 10**6)
-    grid_points: int = _setting(9, 2, 1000)  # for one action dimension; 5 x 5 for two
-    ridge: float = _setting(0.1, 1e-12, 1e12)
-    jitter: float = _setting(0.3, 0.0, 1e3)
-    sweeps: int = _setting(300, 1, 10**6)  # of value iteration, at most
-    tolerance: float = _setting(0.01, 0.0, 1.0)  # residual at which sweeps end, rewards' std
-    dynamics_centers: int = _setting(200, 1, 10**5)
+    discount: float | str = setting("auto", 0.0, 0.99999, kinds=(float, str), choices=("auto",))
+    warmup_steps: int = setting(200, 1, 10**9)  # actions at random before the first fit
+    hold_steps: int = setting(5, 1, 10**6)  # a random action is kept for so many steps
+    refit_interval: int = setting(50, 1, 10**9)
+    refit_growth: float = setting(1.07, 1.0, 10.0)  # and not before the data grew by this factor
+    evaluation_interval: int = setting(500, 0, 10**12)  # 0: never
+    evaluation_episodes: int = setting(10, 1, 10**6)
+    particles: int = setting(32, 1, 10**6)
+    langevin_steps: int = setting(4, 1, 10**4)  # per environment step
+    noise_fraction: float = setting(0.1, 1e-6, 1.0)
+    drift_fraction: float = setting(0.1, 1e-6, 1.0)
+    state_length: float = setting(0.8, 1e-3, 1e3)
+    action_length: float = setting(1.0, 1e-3, 1e3)
+    centers: int = setting(300, 1, 10**5)
+    planned_states: int = setting(1000, 1, 10**6)
+    grid_points: int = setting(9, 2, 1000)  # for one action dimension; 5 x 5 for two
+    ridge: float = setting(0.1, 1e-12, 1e12)
+    jitter: float = setting(0.3, 0.0, 1e3)
+    sweeps: int = setting(300, 1, 10**6)  # of value iteration, at most
+    tolerance: float = setting(0.01, 0.0, 1.0)  # residual at which sweeps end, rewards' std
+    dynamics_centers: int = setting(200, 1, 10**5)
 
     def as_dict(self) -> dict[str, Any]:
         return settings.as_dict(self)
 
 
-def parse_settings(texts: dict[str, str]) -> dict[str, Any]:
-    """Settings from KEY=VALUE texts; UsageError if a key or a value is wrong."""
-    return settings.from_texts(KernelConfig, texts)
-
-
-class WPG:
+class KernelWPG:
     """An agent that holds its policy as particles.
 
     Parameters
     ----------
     env_or_id : id of a Gymnasium environment, or an environment
-    critic : "kernel"
     seed : names every random draw of the run, 0 <= seed < 2^63
     **config : settings, see `KernelConfig`
 
@@ -89,24 +87,19 @@ class WPG:
     Source: the particle step of arXiv 2605.26078; the critic is `FittedSoftQ`.
     """
 
+    agent = "wpg"
+    critic_kind = "kernel"
+    progress = ("temperature", "centers")  # columns of progress.csv
+
     def __init__(
         self,
         env_or_id: gymnasium.Env[Any, Any] | str,
-        critic: str = "kernel",
         seed: int = 0,
         **config: Any,
     ) -> None:
-        if critic != "kernel":
-            raise UsageError(f"critic is {critic!r}; it must be 'kernel'")
-        if (
-            isinstance(seed, bool)
-            or not isinstance(seed, (int, np.integer))
-            or not 0 <= seed < 2**63
-        ):
-            raise UsageError(f"seed is {seed!r}; it must be an int from 0 to 2^63 - 1")
-        self.config = settings.from_keywords(KernelConfig, config)
+        self.seed = require_seed(seed)
+        self.config = self.settings = settings.from_keywords(KernelConfig, config)
         self.env = make(env_or_id)
-        self.seed = int(seed)
         self.env_steps = 0
         self.episodes = 0
         self.refits = 0
@@ -146,7 +139,7 @@ class WPG:
         # Particles of every stored next state, which go on from where the last refit left them;
         # only where the soft value comes from particles.
         self.clouds = self.policy.start(0)
-        self._evaluation_envs: list[ContinuousEnv] = []
+        self._evaluation_envs = EvaluationEnvs(self.env)
         self._calls = 0  # of predict, to tell its draws apart
 
     @property
@@ -158,22 +151,16 @@ class WPG:
 
     def learn(
         self, total_timesteps: int, progress_bar: bool = False, callback: Callback | None = None
-    ) -> WPG:
+    ) -> KernelWPG:
         """Take `total_timesteps` more environment steps, and learn from them.
 
         callback(agent, event, record) is told of every "step", "episode", "fit" and "evaluation".
         Evaluations run in environments of their own and leave no trace in training. A call starts
         with a new episode.
         """
-        if isinstance(total_timesteps, bool) or not isinstance(total_timesteps, (int, np.integer)):
-            raise UsageError(f"total_timesteps is {total_timesteps!r}; it must be an int")
-        if total_timesteps < 0:
-            raise UsageError(f"total_timesteps is {total_timesteps}; it must not be negative")
         c = self.config
-        tell: Callback = callback if callback is not None else _silent
-        if progress_bar:
-            tell = _with_progress(tell)
-        end = self.env_steps + int(total_timesteps)
+        tell = told(callback, progress_bar)
+        end = self.env_steps + require_total_timesteps(total_timesteps)
         if c.evaluation_interval:
             self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
 
@@ -188,7 +175,7 @@ class WPG:
                 else:
                     action = self._explore()
                 next_observation, reward, terminated, truncated = self.env.step(action)
-                self._check(next_observation, reward)
+                require_finite_transition(self.env, next_observation, reward, self.env_steps)
                 self.replay.add(observation, action, reward, next_observation, terminated)
                 observation = next_observation
                 self.env_steps += 1
@@ -261,13 +248,6 @@ class WPG:
         )[0]
         return action, cloud
 
-    def _check(self, observation: NDArray[np.float32], reward: float) -> None:
-        if not (math.isfinite(reward) and np.isfinite(observation).all()):
-            raise NonFiniteError(
-                f"{self.env.name} gave reward {reward} and observation {observation.tolist()} at "
-                f"step {self.env_steps}"
-            )
-
     def _refit_is_due(self) -> bool:
         c, n = self.config, len(self.replay)
         if n < c.warmup_steps:
@@ -337,15 +317,6 @@ class WPG:
 
     # Acting
 
-    def _observations(self, observation: Any) -> tuple[NDArray[np.float32], bool]:
-        array = np.asarray(observation, dtype=np.float32)
-        O = self.env.observation_size
-        if array.shape == (O,):
-            return array[None], True
-        if array.ndim == 2 and array.shape[1] == O:
-            return np.ascontiguousarray(array), False
-        raise UsageError(f"observation has shape {array.shape}; it must be ({O},) or (S, {O})")
-
     def predict(
         self,
         observation: Any,
@@ -366,7 +337,7 @@ class WPG:
         """
         if step is None:
             step, self._calls = self._calls, self._calls + 1
-        observations, single = self._observations(observation)
+        observations, single = observation_rows(observation, self.env.observation_size)
         mode = mode if mode is not None else ("best" if deterministic else "sample")
         if mode not in ("best", "sample", "medoid", "all"):
             raise UsageError(f"mode is {mode!r}; it must be 'best', 'sample', 'medoid' or 'all'")
@@ -403,7 +374,7 @@ class WPG:
 
     def particles(self, observation: Any, n: int) -> NDArray[np.float32]:
         """n particles (n, D) of the policy at one observation, drawn from its weighted cloud."""
-        observations, _ = self._observations(observation)
+        observations, _ = observation_rows(observation, self.env.observation_size)
         if n < 1:
             raise UsageError(f"n is {n}; it must be at least 1")
         if not self.ready:
@@ -432,7 +403,7 @@ class WPG:
         """Soft Q (K,) [reward] of actions (K, D) at one observation."""
         if not self.ready:
             raise UsageError("there is no critic yet: learn first")
-        observations, _ = self._observations(observation)
+        observations, _ = observation_rows(observation, self.env.observation_size)
         cloud = np.ascontiguousarray(actions, dtype=np.float32)
         if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
             raise UsageError(
@@ -441,16 +412,45 @@ class WPG:
         head = self.critic.realist
         return head.baseline + head.q.value(observations[:1], cloud[None])[0].astype(np.float64)
 
+    def state_action_values(
+        self, observations: NDArray[np.float32], actions: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
+        head = self.critic.realist
+        return head.baseline + head.q.value(observations, actions).astype(np.float64)
+
+    def acting_particles(
+        self, observations: NDArray[np.float32], n: int, *, step: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """n particles (S, N, D) [action] that have moved as the acting ones do, and the log density
+        (S, N) of the mixture that they are drawn from."""
+        c = self.config
+        policy = ParticlePolicy(
+            self.env.support,
+            self.env.action_size,
+            particles=n,
+            steps=c.langevin_steps,
+            noise_fraction=c.noise_fraction,
+            drift_fraction=c.drift_fraction,
+            seed=self.seed,
+        )
+        cloud, _, log_density = policy.move(
+            self.critic.realist.q,
+            observations,
+            policy.start(len(observations)),
+            temperature=self.temperature,
+            step=step,
+        )
+        return cloud, log_density
+
+    @property
+    def log_base_volume(self) -> float:
+        """Log of the volume that the soft value's entropy is relative to: that of the box."""
+        return float(np.log(self._high - self._low).sum())
+
     def typical_observations(self, count: int) -> NDArray[np.float32]:
         """A few observations (count, O) of the replay that lie far apart."""
-        rows = self.replay.observations[-2000:]
-        scaled = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-6)
-        chosen = [int((scaled**2).sum(axis=1).argmin())]
-        distance = ((scaled - scaled[chosen[0]]) ** 2).sum(axis=1)
-        for _ in range(min(count, len(rows)) - 1):
-            chosen.append(int(distance.argmax()))
-            distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(axis=1))
-        return rows[chosen].copy()
+        return far_apart(self.replay.observations, count)
 
     def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
         """Returns of whole episodes with the best action, from starts that all runs share."""
@@ -462,15 +462,7 @@ class WPG:
 
     def evaluation_envs(self, count: int) -> list[ContinuousEnv]:
         """Environments of the same kind that training does not use; the same ones at every call."""
-        while len(self._evaluation_envs) < count:
-            spec = self.env.env.spec
-            if spec is None:
-                raise UsageError(
-                    f"{self.env.name} is not registered with Gymnasium, so no second one can be "
-                    "made for evaluation; set evaluation_interval=0 or register it"
-                )
-            self._evaluation_envs.append(ContinuousEnv(gymnasium.make(spec)))
-        return self._evaluation_envs[:count]
+        return self._evaluation_envs.take(count)
 
     # Saving
 
@@ -479,6 +471,8 @@ class WPG:
         meta, arrays = self.critic.snapshot()
         return {
             "env": self.env.name,
+            "agent": self.agent,
+            "kind": self.critic_kind,
             "seed": self.seed,
             "config": self.config.as_dict(),
             "env_steps": self.env_steps,
@@ -499,11 +493,12 @@ class WPG:
 
     def restore(self, path: str | Path) -> dict[str, Any]:
         """Take over a saved agent's state; returns what else the file says."""
-        return self._take(Path(path), *read_checkpoint(Path(path)))
+        return self.take(Path(path), *read_checkpoint(Path(path)))
 
-    def _take(
+    def take(
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> dict[str, Any]:
+        """Take over what `snapshot` gave; `CheckpointError` if it does not fit."""
         try:
             rows = {
                 k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")
@@ -540,39 +535,3 @@ class WPG:
         for name, value in counters.items():
             setattr(self, name, value)
         return meta
-
-    @classmethod
-    def load(cls, path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> WPG:
-        """The agent that `save` wrote. Nothing in the file is executed.
-
-        env : None to make the environment that the file names; a name with a module part, which
-            would be imported, is refused and wants `env`
-        """
-        path = Path(path)
-        meta, arrays = read_checkpoint(path)
-        name, config = meta.get("env"), meta.get("config")
-        if not isinstance(name, str) or not isinstance(config, dict):
-            raise CheckpointError(f"{path} cannot be used: it names no environment and settings")
-        if env is None and ":" in name:
-            raise CheckpointError(
-                f"{path} wants to import {name.split(':')[0]!r}; give env yourself"
-            )
-        try:
-            agent = cls(name if env is None else env, seed=meta.get("seed", 0), **config)
-        except TypeError as error:
-            raise CheckpointError(f"{path} cannot be used: {error}") from None
-        agent._take(path, meta, arrays)
-        return agent
-
-
-def _silent(agent: WPG, event: str, record: dict[str, Any]) -> None:
-    pass
-
-
-def _with_progress(tell: Callback) -> Callback:
-    def told(agent: WPG, event: str, record: dict[str, Any]) -> None:
-        if event == "evaluation":
-            print(f"{record['env_steps']:>8} steps   mean return {record['mean_return']:.1f}")
-        tell(agent, event, record)
-
-    return told

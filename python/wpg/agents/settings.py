@@ -9,9 +9,14 @@ from typing import Any, TypeVar
 
 from wpg.errors import UsageError
 
-__all__ = ["as_dict", "from_keywords", "from_texts"]
+__all__ = ["as_dict", "from_keywords", "from_texts", "setting"]
 
 C = TypeVar("C")
+
+
+def setting(default: Any, low: float = -math.inf, high: float = math.inf, **more: Any) -> Any:
+    """A field of a config: its default, its bounds, and `kinds` and `choices` where it has them."""
+    return dataclasses.field(default=default, metadata={"bounds": (low, high), **more})
 
 
 def _fields(config: type[Any]) -> dict[str, dataclasses.Field[Any]]:

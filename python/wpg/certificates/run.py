@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,7 @@ from wpg.certificates.density import certify
 from wpg.errors import UsageError
 from wpg.exact import LQR, FiniteMDP
 from wpg.noise import derive_seed, generator
-from wpg.policy import ParticlePolicy, soft_value
-
-if TYPE_CHECKING:
-    from wpg.agents import WPG
+from wpg.policy import soft_value
 
 __all__ = ["RunCertificate", "certify_agent", "certify_run", "linear_gain"]
 
@@ -118,13 +115,13 @@ def certify_run(
 
 
 def certify_agent(
-    agent: WPG, *, transitions: int = 1000, probe_states: int = 200, seed: int = 0
+    agent: Any, *, transitions: int = 1000, probe_states: int = 200, seed: int = 0
 ) -> RunCertificate:
-    """Measure a learned agent with a kernel critic.
+    """Measure a learned agent.
 
     Parameters
     ----------
-    agent : `wpg.WPG` that has a critic
+    agent : `wpg.WPG` or `wpg.SAC` that has a critic
     transitions : how many new ones; the agent acts as it was trained to ("sample") in fresh
         episodes whose reset seeds no training or evaluation uses
     probe_states : states among them at which particles are compared with the Gibbs policy
@@ -150,8 +147,7 @@ def certify_agent(
             raise UsageError(f"{name} is {number!r}; it must be an int of at least 2")
     seen = _new_transitions(agent, transitions, seed)
     states, actions, rewards, after, ended = seen
-    head = agent.critic.realist
-    q = head.baseline + head.q.value(states, actions[:, None])[:, 0].astype(np.float64)
+    q = agent.state_action_values(states, actions[:, None])[:, 0]
     target = rewards + agent.discount * np.where(ended, 0.0, _soft_values(agent, after))
     rows = generator(agent.seed, "evaluation", 1).permutation(len(states))[:probe_states]
     probes = np.ascontiguousarray(states[np.sort(rows)])
@@ -177,7 +173,7 @@ def certify_agent(
     )
 
 
-def _new_transitions(agent: WPG, count: int, seed: int) -> tuple[Any, ...]:
+def _new_transitions(agent: Any, count: int, seed: int) -> tuple[Any, ...]:
     """(n, O), (n, D), (n,), (n, O), (n,) from fresh episodes with sampled actions."""
     (env,) = agent.evaluation_envs(1)
     rows: list[tuple[Any, ...]] = []
@@ -202,46 +198,28 @@ def _new_transitions(agent: WPG, count: int, seed: int) -> tuple[Any, ...]:
     )
 
 
-def _moved(agent: WPG, observations: NDArray[np.float32], particles: int) -> tuple[Any, Any]:
-    """q / temperature and log density (S, N), float64, of particles that move as the agent's do."""
-    c = agent.config
-    policy = ParticlePolicy(
-        agent.env.support,
-        agent.env.action_size,
-        particles=particles,
-        steps=c.langevin_steps,
-        noise_fraction=c.noise_fraction,
-        drift_fraction=c.drift_fraction,
-        seed=agent.seed,
-    )
-    _, values, log_density = policy.move(
-        agent.critic.realist.q,
-        observations,
-        policy.start(len(observations)),
-        temperature=agent.temperature,
-        step=2**21,
-    )
-    return values.astype(np.float64) / agent.temperature, log_density.astype(np.float64)
+def _particles(agent: Any, observations: NDArray[np.float32], particles: int) -> tuple[Any, Any]:
+    """q / temperature and log density (S, N), float64, of particles as the agent makes them."""
+    cloud, log_density = agent.acting_particles(observations, particles, step=2**21)
+    values = agent.state_action_values(observations, cloud)
+    return values / agent.temperature, log_density.astype(np.float64)
 
 
-def _soft_values(agent: WPG, observations: NDArray[np.float32]) -> Float64:
-    """V (S,) = temperature log mean_u exp(q/temperature), u uniform on the box of actions."""
-    _, low, high = agent.env.support.arrays(agent.env.action_size, np.float64)
-    log_volume = float(np.log(high - low).sum())
-    scaled, log_density = _moved(agent, observations, VALUE_PARTICLES)
+def _soft_values(agent: Any, observations: NDArray[np.float32]) -> Float64:
+    """V (S,) = temperature log int exp(q/temperature) dnu, nu that of the agent's entropy."""
+    scaled, log_density = _particles(agent, observations, VALUE_PARTICLES)
     tau = agent.temperature
-    value = soft_value(scaled * tau, log_density, tau) - tau * log_volume
-    return agent.critic.realist.baseline + value
+    return soft_value(scaled * tau, log_density, tau) - tau * agent.log_base_volume
 
 
-def _kl_to_gibbs(agent: WPG, observations: NDArray[np.float32]) -> tuple[Float64, Float64]:
+def _kl_to_gibbs(agent: Any, observations: NDArray[np.float32]) -> tuple[Float64, Float64]:
     """KL (S,) of the acting mixture to the Gibbs policy, and the effective fraction (S,).
 
     KL = mean_i (log m_i - q_i/temperature) + log Z, Z = int exp(q/temperature) by importance from
     a larger cloud.
     """
-    scaled, log_density = _moved(agent, observations, agent.config.particles)
-    many, many_density = _moved(agent, observations, VALUE_PARTICLES)
+    scaled, log_density = _particles(agent, observations, agent.config.particles)
+    many, many_density = _particles(agent, observations, VALUE_PARTICLES)
     log_partition = soft_value(many, many_density, 1.0)
     kl = (log_density - scaled).mean(axis=1) + log_partition
     weight = np.exp(scaled - log_density - (scaled - log_density).max(axis=1, keepdims=True))
@@ -249,7 +227,7 @@ def _kl_to_gibbs(agent: WPG, observations: NDArray[np.float32]) -> tuple[Float64
     return kl, kept
 
 
-def linear_gain(agent: WPG, states: NDArray[np.float32]) -> Float64:
+def linear_gain(agent: Any, states: NDArray[np.float32]) -> Float64:
     """F (D, O) of the least-squares fit a = c - F s to the best actions at states (S, O)."""
     actions, _ = agent.predict(states)
     design = np.concatenate([np.ones((len(states), 1)), states.astype(np.float64)], axis=1)
@@ -257,7 +235,7 @@ def linear_gain(agent: WPG, states: NDArray[np.float32]) -> Float64:
     return -weights[1:].T
 
 
-def _exact(agent: WPG, states: NDArray[np.float32]) -> dict[str, Any]:
+def _exact(agent: Any, states: NDArray[np.float32]) -> dict[str, Any]:
     """Comparisons with the exact answer, if the environment carries one."""
     env: Any = agent.env.env.unwrapped
     problem = getattr(env, "problem", None)
@@ -286,7 +264,7 @@ def _exact(agent: WPG, states: NDArray[np.float32]) -> dict[str, Any]:
         cloud = np.ascontiguousarray(
             np.broadcast_to(grid.points, (len(features), *grid.points.shape)), dtype=np.float32
         )
-        q = agent.critic.realist.q.value(features, cloud).astype(np.float64)
+        q = agent.state_action_values(features, cloud)
         density = np.exp((q - q.max(axis=1, keepdims=True)) / agent.temperature)
         certificate = certify(same_mdp, grid.normalise(density), grid)
         return {"the Gibbs policy of the learned critic, in the exact problem": certificate}

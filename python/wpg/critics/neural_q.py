@@ -186,6 +186,14 @@ class NeuralQ:
             raise TypeError(f"other is {type(other)}; it must be a NeuralQ")
         self.network.move_towards(other.network, rate)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is needed to go on."""
+        return self.network.arrays()
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what `arrays` gave; ValueError if it is of another network."""
+        self.network.restore(arrays)
+
 
 def _require_aggregate(aggregate: str) -> None:
     if aggregate not in ("minimum", "mean"):

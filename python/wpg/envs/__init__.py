@@ -1,7 +1,8 @@
 """Environments as the agents see them, and environments whose exact answer is known.
 
-Importing this package registers `wpg/LQR-v0`, `wpg/Trig-v0`, `wpg/MultiGoal-v0` and
-`wpg/DoubleWell-v0` with Gymnasium.
+Importing this package registers `wpg/LQR-v0`, `wpg/Trig-v0`, `wpg/MultiGoal-v0`,
+`wpg/DoubleWell-v0`, `wpg/MultiGoalPoint-v0`, `wpg/GaussianMixtureBandit-v0` and `wpg/GMM40-v0`
+with Gymnasium.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from wpg.envs.registration import register
 if TYPE_CHECKING:
     from wpg.envs.finite import FiniteMDPEnv
     from wpg.envs.lqr import LQREnv
+    from wpg.envs.multi_goal_point import MultiGoalPointEnv
 
-__all__ = ["ContinuousEnv", "FiniteMDPEnv", "LQREnv", "make", "register"]
+__all__ = ["ContinuousEnv", "FiniteMDPEnv", "LQREnv", "MultiGoalPointEnv", "make", "register"]
 
 register()
 
@@ -30,4 +32,8 @@ def __getattr__(name: str) -> Any:
         from wpg.envs.finite import FiniteMDPEnv
 
         return FiniteMDPEnv
+    if name == "MultiGoalPointEnv":
+        from wpg.envs.multi_goal_point import MultiGoalPointEnv
+
+        return MultiGoalPointEnv
     raise AttributeError(f"module 'wpg.envs' has no attribute {name!r}")

@@ -12,6 +12,12 @@ ENVIRONMENTS = {
     "wpg/Trig-v0": ("wpg.envs.finite:trig_env", 100),
     "wpg/MultiGoal-v0": ("wpg.envs.finite:multi_goal_env", 50),
     "wpg/DoubleWell-v0": ("wpg.envs.finite:double_well_env", 1),
+    "wpg/MultiGoalPoint-v0": ("wpg.envs.multi_goal_point:MultiGoalPointEnv", 30),
+    "wpg/GaussianMixtureBandit-v0": (
+        "wpg.envs.gaussian_mixture_bandit:gaussian_mixture_bandit_env",
+        1,
+    ),
+    "wpg/GMM40-v0": ("wpg.envs.gaussian_mixture_bandit:gmm40_env", 1),
 }
 
 

@@ -6,6 +6,7 @@ multi_goal           a point in the plane and four goals, two action dimensions
 double_well          one state, Q = -k (a^2 - 1)^2, closed-form value
 von_mises            one state on the circle, closed-form value
 gaussian_mixture     one state, any dimension, V* = 0
+gmm40                one state, two action dimensions, forty modes far apart
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
-from wpg.exact.arguments import array, count, finite, per_state, positive
+from wpg.exact.arguments import count, finite, positive
 from wpg.exact.finite_mdp import FiniteMDP
+from wpg.exact.gaussian_mixture import GaussianMixture
 from wpg.supports import Box, Torus
 
 __all__ = [
     "Bandit",
     "double_well",
     "gaussian_mixture",
+    "gmm40",
     "multi_goal",
     "ring",
     "trig",
@@ -262,7 +265,8 @@ class Bandit(FiniteMDP):
     """One state and no future: Q = r is fixed, so everything is an integral over actions.
 
     optimal_value [reward] is V* in closed form, entropy [nats] that of the Gibbs policy, both None
-    where no closed form is known.
+    where no closed form is known. mixture is the Gibbs policy where that is a mixture of Gaussians,
+    but for what the walls cut off, else None.
     """
 
     def __init__(
@@ -276,6 +280,7 @@ class Bandit(FiniteMDP):
         optimal_value: float | None,
         entropy: float | None,
         name: str,
+        mixture: GaussianMixture | None = None,
     ) -> None:
         super().__init__(
             1,
@@ -291,6 +296,7 @@ class Bandit(FiniteMDP):
         )
         self.optimal_value = optimal_value
         self.entropy = entropy
+        self.mixture = mixture
 
 
 def _concentration(k: float, temperature: float) -> float:
@@ -355,47 +361,53 @@ def gaussian_mixture(
     std: ArrayLike = 0.5,
     weights: ArrayLike | None = None,
     temperature: float = 1.0,
+    *,
+    support: Box | None = None,
 ) -> Bandit:
-    """Q(a) = temperature log sum_i w_i N(a; mu_i, std_i^2 I): V* = 0, pi* is the mixture itself.
+    """Q(a) = temperature log p(a), p = sum_i w_i N(mu_i, std_i^2 I): pi* is the mixture itself.
 
-    means (C, D), std number or (C,), weights (C,) summing to one (equal if None); any D. On a box
-    that reaches 9 standard deviations beyond the means.
+    means (C, D), std number or (C,), weights (C,) summing to one (equal if None); any D.
+    `problem.mixture` is p, with exact draws. On a box that reaches 9 standard deviations beyond the
+    means, where V* = 0, or on `support`, whose walls cut p off:
+
+        V* = temperature log int_support p(a) da
     """
-    mu = array(means, "means", ("C", "D"))
-    C, D = mu.shape
-    if mu.size == 0:
-        raise ValueError(f"means has shape {mu.shape}; it must be (C, D), one mean at least")
-    s = per_state(std, "std", C)
-    w = np.full(C, 1.0 / C) if weights is None else array(weights, "weights", (C,))
-    if (w < 0).any() or abs(w.sum() - 1.0) > 1e-9:
-        raise ValueError(f"weights is {w.tolist()}; it must not be negative, with sum 1")
+    mixture = GaussianMixture(means, std, weights)
+    mu, s = mixture.means, mixture.std[:, None]
     temperature = positive(temperature, "temperature")
-
-    def parts(actions: Float64) -> tuple[Float64, Float64, Float64]:
-        away = actions[:, :, None, :] - mu
-        with np.errstate(divide="ignore"):
-            logs = np.log(w) - D * np.log(s * np.sqrt(2.0 * np.pi))
-        logs = logs - 0.5 * (away**2).sum(axis=3) / s**2
-        top = logs.max(axis=2, keepdims=True)
-        return away, logs, top
-
-    def reward(actions: Float64) -> Float64:
-        _, logs, top = parts(actions)
-        return temperature * (np.log(np.exp(logs - top).sum(axis=2)) + top[..., 0])
-
-    def reward_gradient(actions: Float64) -> Float64:
-        away, logs, top = parts(actions)
-        share = np.exp(logs - top)
-        share /= share.sum(axis=2, keepdims=True)
-        return -temperature * np.einsum("snc,sncd->snd", share / s**2, away)
-
+    value = 0.0
+    if support is None:
+        support = Box((mu - 9.0 * s).min(axis=0), (mu + 9.0 * s).max(axis=0))
+    elif not isinstance(support, Box):
+        raise TypeError(f"support is {support!r}; it must be a wpg.supports.Box or None")
+    else:
+        _, low, high = support.arrays(mixture.dimension, np.float64)
+        outside = mixture.mass_outside(low, high)
+        if outside >= 1.0:
+            raise ValueError(f"support is {support!r}; it holds nothing of the mixture")
+        value = temperature * float(np.log1p(-outside))
     return Bandit(
-        reward,
-        reward_gradient,
-        Box((mu - 9.0 * s[:, None]).min(axis=0), (mu + 9.0 * s[:, None]).max(axis=0)),
-        D,
+        lambda a: temperature * mixture.log_density(a),
+        lambda a: temperature * mixture.log_density_and_gradient(a)[1],
+        support,
+        mixture.dimension,
         temperature=temperature,
-        optimal_value=0.0,
+        optimal_value=value,
         entropy=None,
         name="gaussian-mixture",
+        mixture=mixture,
     )
+
+
+def gmm40(seed: int = 0, temperature: float = 1.0) -> Bandit:
+    """Forty equal Gaussians in the plane, far apart: Q = temperature log p on [-50, 50]^2.
+
+    The means are uniform in [-40, 40]^2, from `numpy.random.default_rng(seed)`, and the standard
+    deviation is softplus(1) = log(1 + e) = 1.3133. At most 3e-14 of a mode lies outside the box.
+    Means of published runs come from other generators: compare over several seeds.
+
+    Source: the target of Midgley, Stimper, Simm, Scholkopf, Hernandez-Lobato 2023.
+    """
+    means = np.random.default_rng(count(seed, "seed", 0)).uniform(-40.0, 40.0, (40, 2))
+    std = float(np.log1p(np.e))
+    return gaussian_mixture(means, std, temperature=temperature, support=Box(-50.0, 50.0))

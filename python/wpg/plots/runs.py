@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from wpg.errors import UsageError
 from wpg.plots.figure import BLUE, COLOURS, GREEN, GREY, ORANGE, bare, new_figure
 from wpg.runs import CHECKPOINT, Run, load_agent
-
-if TYPE_CHECKING:
-    from wpg.agents import WPG
 
 __all__ = ["plot_learning", "plot_policy", "plot_runs"]
 
@@ -84,7 +81,7 @@ def _threshold(env_id: str) -> float | None:
         return None
 
 
-def plot_policy(agent: WPG, out: Path, *, states: int = 6) -> Path:
+def plot_policy(agent: Any, out: Path, *, states: int = 6) -> Path:
     """Particles over the Gibbs density of the critic at a few states that the agent has visited.
 
     For one action dimension a histogram over the density, for two a cloud over its contours.
@@ -144,7 +141,7 @@ def plot_policy(agent: WPG, out: Path, *, states: int = 6) -> Path:
 
 
 def _gibbs(
-    agent: WPG, observation: NDArray[np.float32], actions: NDArray[np.float64], cell: float
+    agent: Any, observation: NDArray[np.float32], actions: NDArray[np.float64], cell: float
 ) -> NDArray[np.float64]:
     q = agent.q_values(observation, actions.astype(np.float32)).astype(np.float64)
     weight = np.exp((q - q.max()) / agent.temperature)

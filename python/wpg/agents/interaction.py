@@ -1,0 +1,111 @@
+"""What every agent asks of its arguments, and of the environment it acts in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.envs import ContinuousEnv
+from wpg.errors import NonFiniteError, UsageError
+
+__all__ = [
+    "Callback",
+    "EvaluationEnvs",
+    "far_apart",
+    "observation_rows",
+    "require_finite_transition",
+    "require_seed",
+    "require_total_timesteps",
+    "told",
+]
+
+Callback = Callable[[Any, str, dict[str, Any]], Any]
+"""callback(agent, event, record) is told of every "step", "episode", "fit" and "evaluation"."""
+
+
+def told(callback: Callback | None, progress_bar: bool) -> Callback:
+    """The callback, which also prints evaluations if wanted."""
+
+    def tell(agent: Any, event: str, record: dict[str, Any]) -> None:
+        if progress_bar and event == "evaluation":
+            print(f"{record['env_steps']:>8} steps   mean return {record['mean_return']:.1f}")
+        if callback is not None:
+            callback(agent, event, record)
+
+    return tell
+
+
+def require_seed(seed: Any) -> int:
+    """The seed of a run as an int."""
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**63:
+        raise UsageError(f"seed is {seed!r}; it must be an int from 0 to 2^63 - 1")
+    return int(seed)
+
+
+def require_total_timesteps(total_timesteps: Any) -> int:
+    """The number of steps to take as an int."""
+    if isinstance(total_timesteps, bool) or not isinstance(total_timesteps, (int, np.integer)):
+        raise UsageError(f"total_timesteps is {total_timesteps!r}; it must be an int")
+    if total_timesteps < 0:
+        raise UsageError(f"total_timesteps is {total_timesteps}; it must not be negative")
+    return int(total_timesteps)
+
+
+def require_finite_transition(
+    env: ContinuousEnv, observation: NDArray[np.float32], reward: float, env_steps: int
+) -> None:
+    """An environment that gives NaN or infinity is named, with what it gave and when."""
+    if not (math.isfinite(reward) and np.isfinite(observation).all()):
+        raise NonFiniteError(
+            f"{env.name} gave reward {reward} and observation {observation.tolist()} at "
+            f"step {env_steps}"
+        )
+
+
+def observation_rows(observation: Any, size: int) -> tuple[NDArray[np.float32], bool]:
+    """Observations (S, O), and whether one alone, (O,), was given."""
+    array = np.asarray(observation, dtype=np.float32)
+    if array.shape == (size,):
+        return array[None], True
+    if array.ndim == 2 and array.shape[1] == size:
+        return np.ascontiguousarray(array), False
+    raise UsageError(f"observation has shape {array.shape}; it must be ({size},) or (S, {size})")
+
+
+def far_apart(observations: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A few (count, O) of the last 2000 observations: one in the middle, then always the one that
+    is farthest from those chosen."""
+    rows = observations[-2000:]
+    scaled = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-6)
+    chosen = [int((scaled**2).sum(axis=1).argmin())]
+    distance = ((scaled - scaled[chosen[0]]) ** 2).sum(axis=1)
+    for _ in range(min(count, len(rows)) - 1):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(axis=1))
+    return rows[chosen].copy()
+
+
+class EvaluationEnvs:
+    """Environments of the same kind that training does not use; the same ones at every call."""
+
+    def __init__(self, env: ContinuousEnv) -> None:
+        self._env = env
+        self._made: list[ContinuousEnv] = []
+
+    def take(self, count: int) -> list[ContinuousEnv]:
+        """So many of them; `UsageError` if the environment is not registered."""
+        while len(self._made) < count:
+            spec = self._env.env.spec
+            if spec is None:
+                raise UsageError(
+                    f"{self._env.name} is not registered with Gymnasium, so no second one can be "
+                    "made for evaluation; set evaluation_interval=0 or register it"
+                )
+            self._made.append(ContinuousEnv(gymnasium.make(spec)))
+        return self._made[:count]

@@ -1,0 +1,614 @@
+"""Wasserstein policy gradient with a neural soft Q-function: an off-policy actor-critic.
+
+Each state's policy is a cloud of action particles that a generator makes in one pass. Particles
+take transport steps along the soft Q-function's action gradient and against the gradient of their
+own mixture's log density; the generator is fitted to where they have gone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg import _core
+from wpg.agents import settings
+from wpg.agents.interaction import (
+    Callback,
+    EvaluationEnvs,
+    far_apart,
+    observation_rows,
+    require_finite_transition,
+    require_seed,
+    require_total_timesteps,
+    told,
+)
+from wpg.agents.settings import setting
+from wpg.checkpoint import read_checkpoint, write_checkpoint
+from wpg.critics.neural_q import NeuralQ
+from wpg.envs import ContinuousEnv, make
+from wpg.errors import CheckpointError, DivergenceError, UsageError
+from wpg.evaluation import Evaluation, evaluate
+from wpg.generator import (
+    Cloud,
+    ParticleGenerator,
+    free_energy_gradient,
+    log_density,
+)
+from wpg.noise import derive_seed, generator
+from wpg.normalisation import RunningMoments
+from wpg.policy import choose
+from wpg.replay import Replay
+
+__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NeuralConfig:
+    """Settings of the neural agent. Actions are those of the box [-1, 1]^D, entropies too; times
+    are environment steps."""
+
+    # "auto": tuned so that the entropy is the target entropy
+    temperature: float | str = setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
+    target_entropy: float | str = setting(  # [nat]; "auto": -D
+        "auto", -1e6, 1e6, kinds=(float, str), choices=("auto",)
+    )
+    initial_temperature: float = setting(1.0, 1e-12, 1e12)  # where "auto" starts
+    # "auto": the environment's own, where it states one as `discount`; otherwise 0.99
+    discount: float | str = setting("auto", 0.0, 0.99999, kinds=(float, str), choices=("auto",))
+    warmup_steps: int = setting(5000, 1, 10**9)  # actions at random before the first update
+    replay_size: int = setting(1_000_000, 1, 10**12)
+    evaluation_interval: int = setting(5000, 0, 10**12)  # 0: never
+    evaluation_episodes: int = setting(10, 1, 10**6)
+    batch_size: int = setting(256, 1, 10**7)
+    updates: int = setting(1, 1, 10**4)  # per environment step
+    learning_rate: float = setting(3e-4, 0.0, 1.0)
+    averaging_rate: float = setting(0.005, 0.0, 1.0)  # of the target network
+    normalise_observations: bool = setting(True)
+    # The critic
+    width: int = setting(256, 1, 65536)
+    depth: int = setting(2, 0, 16)
+    ensemble: int = setting(2, 1, 100)
+    layer_norm: bool = setting(True)
+    activation: str = setting("relu", choices=("relu", "silu"))
+    target_particles: int = setting(2, 1, 10**4)  # per next state, in the backup
+    target_aggregate: str = setting("minimum", choices=("minimum", "mean"))
+    # The policy
+    latent_size: int = setting(8, 0, 4096)  # 0: one Gaussian per state
+    latent_scale: float = setting(1.0, 1e-6, 1e6)
+    particles: int = setting(8, 1, 10**5)
+    policy_states: int = setting(32, 1, 10**7)  # of a batch, whose particles are moved
+    policy_delay: int = setting(2, 1, 10**4)  # updates of the critic for one of the policy
+    transport_steps: int = setting(2, 1, 1000)
+    transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
+    drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
+    # Acting while data are collected: a particle of the policy, or of so many candidates the best,
+    # or one drawn by weights exp(Q / temperature) / pi
+    candidates: int = setting(1, 1, 10**5)
+    choice: str = setting("gibbs", choices=("gibbs", "best"))
+    evaluation_candidates: int = setting(32, 1, 10**5)
+
+    def as_dict(self) -> dict[str, Any]:
+        return settings.as_dict(self)
+
+
+class TrainableCritic(Protocol):
+    """What the agent asks of a critic: the protocol of `wpg.critics`, and how it learns.
+
+    States (S, O) are normalised if `normalise_observations`, actions are those of [-1, 1]^D, all
+    float32. `aggregate` says how an ensemble makes one value; a single critic may ignore it.
+    `arrays` and `restore` are what a checkpoint keeps.
+    """
+
+    def value(
+        self, states: Float32, particles: Float32, *, aggregate: str | None = None
+    ) -> Float32:
+        """Q (S, N) at particles (S, N, D)."""
+        ...
+
+    def value_and_action_gradient(
+        self, states: Float32, particles: Float32, *, aggregate: str | None = None
+    ) -> tuple[Float32, Float32]:
+        """Q (S, N) and grad_a Q (S, N, D)."""
+        ...
+
+    def fit(
+        self, states: Float32, actions: Float32, targets: Float32, *, learning_rate: float
+    ) -> NDArray[Any]:
+        """One step towards targets (B,) at actions (B, D); the losses (E,) before it."""
+        ...
+
+    def target(self) -> Any:
+        """A copy that `move_towards` lets follow."""
+        ...
+
+    def move_towards(self, other: Any, rate: float) -> None:
+        """Average with another one's weights."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None: ...
+
+
+class Temperature:
+    """A fixed temperature, or one that follows the entropy.
+
+    log T <- log T + Adam(target_entropy - entropy)
+    """
+
+    def __init__(self, start: float, target_entropy: float | None) -> None:
+        self.target_entropy = target_entropy  # None: fixed
+        self.log = np.array([math.log(start)], np.float32)
+        self._moments = (np.zeros(1, np.float32), np.zeros(1, np.float32))
+        self.steps = 0
+
+    @property
+    def value(self) -> float:
+        return float(np.exp(np.float64(self.log[0])))
+
+    def follow(self, entropy: float, learning_rate: float) -> None:
+        """One step, which raises the temperature where the entropy is below its target."""
+        if self.target_entropy is None:
+            return
+        gradient = np.array([entropy - self.target_entropy], np.float32)
+        self.steps += 1
+        _core.adam_step(self.log, *self._moments, gradient, self.steps, learning_rate)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "log": self.log.copy(),
+            "first_moment": self._moments[0].copy(),
+            "second_moment": self._moments[1].copy(),
+            "steps": np.array(self.steps, np.int64),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        parts = [arrays[name] for name in ("log", "first_moment", "second_moment")]
+        if any(part.shape != (1,) or part.dtype != np.float32 for part in parts):
+            raise ValueError("its temperature is no number")
+        self.log, self._moments = parts[0].copy(), (parts[1].copy(), parts[2].copy())
+        self.steps = int(arrays["steps"])
+
+
+class NeuralWPG:
+    """An agent that holds its policy as a generator of particles and its values in networks.
+
+    Parameters
+    ----------
+    env_or_id : id of a Gymnasium environment, or an environment
+    seed : names every random draw of the run, 0 <= seed < 2^63
+    critic : one of your own that can be trained, see `TrainableCritic`; None for a `NeuralQ`
+    **config : settings, see `NeuralConfig`
+
+    One update, on a batch of the replay:
+
+        y    = r + discount (1 - terminated) mean_k (min_e Q_e(s', a'_k) - T log pi(a'_k | s'))
+        Q_e <- Adam step on (1/2) (Q_e(s, a) - y)^2
+        y_k <- y_k + h grad (Q - T log pi), `transport_steps` times, see `wpg.generator`
+        generator <- Adam step on the squared distance to where its particles have gone
+
+    With one transport step, one particle and no latents this is soft actor-critic; with one step
+    and T = 0 it is a deterministic policy gradient with noise. What the particle policy adds is a
+    mixture: its entropy and its score are those of many Gaussians, which repel each other and so
+    can hold several modes.
+
+    Errors: `UsageError` (a ValueError) with one line that says what to do; `NonFiniteError` if the
+    environment gives NaN; `DivergenceError` if the critic's loss is no longer finite.
+
+    Sources: particle step and heat step of arXiv 2605.26078; amortised particles: Wang and Liu
+    2016, Haarnoja et al. 2017; the rest as soft actor-critic, Haarnoja et al. 2018.
+    """
+
+    agent = "wpg"
+    critic_kind = "neural"
+    progress = ("temperature", "entropy", "critic_loss")  # columns of progress.csv
+    config_type: type[Any] = NeuralConfig
+
+    def __init__(
+        self,
+        env_or_id: gymnasium.Env[Any, Any] | str,
+        seed: int = 0,
+        critic: TrainableCritic | None = None,
+        **config: Any,
+    ) -> None:
+        self.seed = require_seed(seed)
+        self.settings = settings.from_keywords(self.config_type, config)
+        self.config = c = self._full_config()
+        self.env = make(env_or_id)
+        O, D = self.env.observation_size, self.env.action_size
+        self.discount = self.env.discount if isinstance(c.discount, str) else c.discount
+        _, low, high = self.env.support.arrays(D, np.float32)
+        self._middle, self._half = (low + high) / 2, (high - low) / 2
+        self._low, self._high = low, high
+        hidden = (c.width,) * c.depth
+        self.replay = Replay(O, D, c.replay_size)
+        self.moments = RunningMoments(O)
+        self.critic: TrainableCritic = NeuralQ(
+            O,
+            D,
+            hidden=hidden,
+            ensemble=c.ensemble,
+            layer_norm=c.layer_norm,
+            activation=c.activation,
+            seed=self.seed,
+        )
+        if critic is not None:
+            self.critic, self.critic_kind = critic, "own"
+        self.target: TrainableCritic = self.critic.target()
+        self.policy = ParticleGenerator(
+            O,
+            D,
+            latent_size=c.latent_size,
+            hidden=hidden,
+            activation=c.activation,
+            latent_scale=c.latent_scale,
+            seed=derive_seed(self.seed, "network", 1),
+        )
+        if isinstance(c.temperature, str):
+            goal = float(-D) if isinstance(c.target_entropy, str) else c.target_entropy
+            self._temperature = Temperature(c.initial_temperature, goal)
+        else:
+            self._temperature = Temperature(c.temperature, None)
+        self.env_steps = self.episodes = self.updates = 0
+        self.entropy = self.critic_loss = math.nan
+        self._evaluation_envs = EvaluationEnvs(self.env)
+        self._calls = 0  # of predict, to tell its draws apart
+
+    def _full_config(self) -> NeuralConfig:
+        return self.settings
+
+    @property
+    def temperature(self) -> float:
+        """T [reward]."""
+        return self._temperature.value
+
+    # Learning
+
+    def learn(
+        self, total_timesteps: int, progress_bar: bool = False, callback: Callback | None = None
+    ) -> NeuralWPG:
+        """Take `total_timesteps` more environment steps, and learn from them.
+
+        callback(agent, event, record) is told of every "step", "episode" and "evaluation".
+        Evaluations run in environments of their own and leave no trace in training. A call starts
+        with a new episode.
+        """
+        c = self.config
+        tell = told(callback, progress_bar)
+        end = self.env_steps + require_total_timesteps(total_timesteps)
+        if c.evaluation_interval:
+            self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
+
+        while self.env_steps < end:
+            observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
+            episode_return, length, over = 0.0, 0, False
+
+            while not over and self.env_steps < end:
+                action = (
+                    self._explore() if self.env_steps < c.warmup_steps else self._act(observation)
+                )
+                next_observation, reward, terminated, truncated = self.env.step(action)
+                require_finite_transition(self.env, next_observation, reward, self.env_steps)
+                self.replay.add(observation, action, reward, next_observation, terminated)
+                self.moments.add(observation)
+                observation = next_observation
+                self.env_steps += 1
+                episode_return += reward
+                length += 1
+                over = terminated or truncated
+
+                if self.env_steps >= c.warmup_steps:
+                    for _ in range(c.updates):
+                        self._update()
+                if c.evaluation_interval and self.env_steps % c.evaluation_interval == 0:
+                    outcome = self.evaluate(c.evaluation_episodes)
+                    record = {"mean_return": outcome.mean, "std_return": outcome.std}
+                    tell(self, "evaluation", {"env_steps": self.env_steps, **record})
+                tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
+
+            self.episodes += 1
+            if over:
+                episode = {"episode": self.episodes, "return": episode_return, "length": length}
+                tell(
+                    self,
+                    "episode",
+                    {
+                        "env_steps": self.env_steps,
+                        **episode,
+                        "temperature": self.temperature,
+                        "entropy": self.entropy,
+                        "critic_loss": self.critic_loss,
+                    },
+                )
+        return self
+
+    def _states(self, observations: Float32) -> Float32:
+        """What the networks see."""
+        c = self.config
+        return self.moments.normalise(observations) if c.normalise_observations else observations
+
+    def _explore(self) -> Float32:
+        draw = generator(self.seed, "exploration", self.env_steps).random(self.env.action_size)
+        return (self._low + (self._high - self._low) * draw).astype(np.float32)
+
+    def _act(self, observation: Float32) -> Float32:
+        """A particle of the policy, or one of several candidates."""
+        c = self.config
+        states = self._states(observation[None])
+        cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
+        if c.candidates == 1:
+            return self._to_env(cloud.actions[0, 0])
+        return self._to_env(self._chosen(states, cloud, c.choice, self.env_steps)[0])
+
+    def _chosen(self, states: Float32, cloud: Cloud, choice: str, step: int) -> Float32:
+        """One particle (S, D) of each state's cloud: the best, or by Gibbs weights."""
+        values = self.critic.value(states, cloud.actions)
+        rows = np.arange(len(states))
+        if choice == "best":
+            return cloud.actions[rows, values.argmax(axis=1)]
+        exponent = values / np.float32(self.temperature) - log_density(cloud)
+        weights = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+        uniform = generator(self.seed, "evaluation", step).random(len(states))
+        return cloud.actions[rows, choose(weights, uniform)]
+
+    def _to_env(self, actions: Float32) -> Float32:
+        return np.clip(self._middle + self._half * actions, self._low, self._high)
+
+    def _update(self) -> None:
+        c = self.config
+        batch = self.replay.sample(c.batch_size, generator(self.seed, "replay", self.updates))
+        states = self._states(batch["observations"])
+        actions = np.clip((batch["actions"] - self._middle) / self._half, -1.0, 1.0)
+        T = np.float32(self.temperature)
+
+        targets = batch["rewards"] + self.discount * ~batch["terminated"] * self._soft_value(
+            self._states(batch["next_observations"]), T
+        )
+        losses = self.critic.fit(
+            states, actions, targets.astype(np.float32), learning_rate=c.learning_rate
+        )
+        if not np.isfinite(losses).all():
+            raise DivergenceError(
+                f"the critic diverged at step {self.env_steps}, update {self.updates}: its losses "
+                f"are {losses.tolist()}, the last finite one was {self.critic_loss:.4g}; lower the "
+                "learning_rate or scale the rewards"
+            )
+        self.critic_loss = float(losses.mean())
+        if self.updates % c.policy_delay == 0:
+            self._improve_policy(states[: c.policy_states], T)
+        self.target.move_towards(self.critic, c.averaging_rate)
+        self.updates += 1
+
+    def _soft_value(self, states: Float32, T: np.float32) -> Float32:
+        """V(s) (S,): mean over particles of Q - T log pi, both of the target."""
+        c = self.config
+        cloud = self.policy.draw(states, c.target_particles, step=2 * self.updates)
+        values = self.target.value(states, cloud.actions, aggregate=c.target_aggregate)
+        soft: Float32 = (values - T * log_density(cloud)).mean(axis=1)
+        return soft
+
+    def _improve_policy(self, states: Float32, T: np.float32) -> None:
+        """Particles take their transport steps, and the generator follows them."""
+        c = self.config
+        cloud = self.policy.draw(states, c.particles, step=2 * self.updates + 1, keep=True)
+        means, log_deviation = cloud.means, cloud.log_deviation
+        moved = cloud
+        step_size = None
+        for _ in range(c.transport_steps):
+            _, drift = self.critic.value_and_action_gradient(
+                states, moved.actions, aggregate=c.drift_aggregate
+            )
+            of_means, of_log_deviation = free_energy_gradient(moved, drift, T)
+            if step_size is None:
+                size = np.sqrt(np.mean(np.square(of_means)))
+                step_size = np.float32(c.transport_move / max(float(size), 1e-12))
+            means = means + step_size * of_means
+            log_deviation = log_deviation + step_size * of_log_deviation
+            moved = cloud.at(means, log_deviation)
+        self.policy.regress(
+            cloud,
+            means - cloud.means,
+            log_deviation - cloud.log_deviation,
+            learning_rate=c.learning_rate,
+        )
+        self.entropy = -float(log_density(cloud).mean())
+        self._temperature.follow(self.entropy, c.learning_rate)
+
+    # Acting
+
+    def predict(
+        self,
+        observation: Any,
+        deterministic: bool = True,
+        state: Any = None,
+        episode_start: Any = None,
+        mode: str | None = None,
+        step: int | None = None,
+    ) -> tuple[Float32, None]:
+        """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
+
+        `state` and `episode_start` are accepted for callers that hold recurrent policies.
+
+        mode = "best" (what deterministic=True means): of `evaluation_candidates` particles without
+        their Gaussian the one of highest Q, a function of the observation alone. "sample": a
+        particle of the policy. "gibbs": one of the candidates by weights exp(Q/T)/pi. "medoid": the
+        candidate closest to all others. "all": the candidates (N, D) or (S, N, D). `step` names the
+        draws; without it each call is another draw.
+        """
+        if step is None:
+            step, self._calls = self._calls, self._calls + 1
+        rows, single = observation_rows(observation, self.env.observation_size)
+        mode = mode if mode is not None else ("best" if deterministic else "sample")
+        if mode not in ("best", "sample", "gibbs", "medoid", "all"):
+            raise UsageError(
+                f"mode is {mode!r}; it must be 'best', 'sample', 'gibbs', 'medoid' or 'all'"
+            )
+        states = self._states(rows)
+        n = self.config.evaluation_candidates
+        if mode == "best":
+            points = self.policy.points(states, n, step=0)
+            values = self.critic.value(states, points)
+            actions = points[np.arange(len(states)), values.argmax(axis=1)]
+        elif mode == "sample":
+            actions = self.policy.draw(states, 1, step=step, stream="evaluation").actions[:, 0]
+        else:
+            cloud = self.policy.draw(states, n, step=step, stream="evaluation")
+            if mode == "all":
+                actions = cloud.actions
+            elif mode == "gibbs":
+                actions = self._chosen(states, cloud, "gibbs", step)
+            else:
+                a = cloud.actions
+                gaps = np.sqrt(((a[:, :, None] - a[:, None]) ** 2).sum(axis=3)).sum(axis=2)
+                actions = a[np.arange(len(a)), gaps.argmin(axis=1)]
+        scaled = self._to_env(actions)
+        return (scaled[0] if single else scaled), None
+
+    def particles(self, observation: Any, n: int) -> Float32:
+        """n particles (n, D) of the policy at one observation."""
+        rows, _ = observation_rows(observation, self.env.observation_size)
+        if n < 1:
+            raise UsageError(f"n is {n}; it must be at least 1")
+        states = self._states(rows[:1])
+        return self._to_env(self.policy.draw(states, n, step=0, stream="evaluation").actions[0])
+
+    def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
+        """Soft Q (K,) [reward] of actions (K, D) at one observation."""
+        rows, _ = observation_rows(observation, self.env.observation_size)
+        cloud = np.ascontiguousarray(actions, dtype=np.float32)
+        if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
+            raise UsageError(
+                f"actions has shape {cloud.shape}; it must be (K, {self.env.action_size})"
+            )
+        unit = ((cloud - self._middle) / self._half)[None]
+        return self.critic.value(self._states(rows[:1]), unit)[0].astype(np.float64)
+
+    def state_action_values(self, observations: Float32, actions: Float32) -> NDArray[np.float64]:
+        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
+        unit = np.ascontiguousarray((actions - self._middle) / self._half)
+        return self.critic.value(self._states(observations), unit).astype(np.float64)
+
+    def acting_particles(
+        self, observations: Float32, n: int, *, step: int
+    ) -> tuple[Float32, Float32]:
+        """n particles (S, N, D) [action] of the policy, and the log density (S, N) of their
+        mixture."""
+        cloud = self.policy.draw(self._states(observations), n, step=step, stream="evaluation")
+        in_env = log_density(cloud) - np.float32(np.log(self._half).sum())
+        return self._to_env(cloud.actions), in_env
+
+    @property
+    def log_base_volume(self) -> float:
+        """Log of the volume that the soft value's entropy is relative to: entropies are those of
+        actions in [-1, 1]^D, so it is that of half the box's widths."""
+        return float(np.log(self._half.astype(np.float64)).sum())
+
+    @property
+    def ready(self) -> bool:
+        """Is there a critic yet?"""
+        return self.updates > 0
+
+    def typical_observations(self, count: int) -> Float32:
+        """A few observations (count, O) of the replay that lie far apart."""
+        return far_apart(self.replay.observations, count)
+
+    def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
+        """Returns of whole episodes with the best action, from starts that all runs share."""
+        return evaluate(
+            lambda observations, step: self.predict(observations)[0],
+            self.evaluation_envs(episodes),
+            seed=seed,
+        )
+
+    def evaluation_envs(self, count: int) -> list[ContinuousEnv]:
+        """Environments of the same kind that training does not use; the same ones at every call."""
+        return self._evaluation_envs.take(count)
+
+    # Saving
+
+    def _parts(self) -> dict[str, Any]:
+        """What holds arrays that a checkpoint needs, besides the replay."""
+        return {
+            "critic": self.critic,
+            "target": self.target,
+            "policy": self.policy.network,
+            "temperature": self._temperature,
+            "moments": self.moments,
+        }
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """All that is needed to go on with a new episode: JSON values and arrays."""
+        arrays = {f"replay.{name}": rows for name, rows in self.replay.arrays().items()}
+        for part, holder in self._parts().items():
+            arrays |= {f"{part}.{name}": array for name, array in holder.arrays().items()}
+        return {
+            "env": self.env.name,
+            "agent": self.agent,
+            "kind": self.critic_kind,
+            "seed": self.seed,
+            "config": self.settings.as_dict(),
+            "env_steps": self.env_steps,
+            "episodes": self.episodes,
+            "updates": self.updates,
+            "entropy": None if math.isnan(self.entropy) else self.entropy,
+            "critic_loss": None if math.isnan(self.critic_loss) else self.critic_loss,
+        }, arrays
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent to one npz file, whole or not at all."""
+        write_checkpoint(Path(path), *self.snapshot())
+
+    def restore(self, path: str | Path) -> dict[str, Any]:
+        """Take over a saved agent's state; returns what else the file says."""
+        return self.take(Path(path), *read_checkpoint(Path(path)))
+
+    def take(
+        self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    ) -> dict[str, Any]:
+        """Take over what `snapshot` gave; `CheckpointError` and nothing changed if it does not
+        fit."""
+        before = {name: holder.arrays() for name, holder in self._parts().items()}
+        try:
+            of = {
+                part: {
+                    name.removeprefix(f"{part}."): array
+                    for name, array in arrays.items()
+                    if name.startswith(f"{part}.")
+                }
+                for part in ("replay", *self._parts())
+            }
+            replay = Replay.from_arrays(of["replay"], self.config.replay_size)
+            for name in ("observations", "actions"):
+                stored, wanted = (
+                    getattr(replay, name).shape[1:],
+                    getattr(self.replay, name).shape[1:],
+                )
+                if stored != wanted:
+                    raise ValueError(
+                        f"its {name} have shape {stored}, the environment's have {wanted}"
+                    )
+            counters = {name: int(meta[name]) for name in ("env_steps", "episodes", "updates")}
+            if any(value < 0 for value in counters.values()) or len(replay) > counters["env_steps"]:
+                raise ValueError("its counters contradict each other")
+            numbers = {
+                name: math.nan if meta[name] is None else float(meta[name])
+                for name in ("entropy", "critic_loss")
+            }
+            for part, holder in self._parts().items():
+                holder.restore(of[part])
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+            for name, holder in self._parts().items():
+                holder.restore(before[name])
+            raise CheckpointError(f"{path} cannot be used: {error}") from None
+        self.replay = replay
+        for name, value in {**counters, **numbers}.items():
+            setattr(self, name, value)
+        return meta

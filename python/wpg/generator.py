@@ -1,0 +1,241 @@
+"""The particle generator: a policy that makes particles of a state in one pass.
+
+A particle is a latent draw z, a Gaussian around the generator's point, and the squash into the box:
+
+    y = mu(s, z) + sigma(s, z) xi,    z ~ N(0, I_L),    xi ~ N(0, I_D),    a = tanh(y)
+
+so the policy of a state is a mixture of Gaussians over z, seen through tanh. The Gaussian around
+the point is the heat step of Wasserstein policy gradient; its width is learned. N draws of z give
+a density that can be computed,
+
+    m(y) = (1/N) sum_j N(y; mu_j, sigma_j^2),    log pi(a) = log m(y) - sum_d log(1 - a_d^2)
+
+and with L = 0 all of this is the squashed Gaussian of soft actor-critic. Actions here are those of
+the box [-1, 1]^D.
+
+Sources: heat step and mixture: arXiv 2605.26078; semi-implicit mixtures: Yin and Zhou 2018;
+squashed Gaussian: Haarnoja et al. 2018, appendix C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wpg.networks import MLP, Tape
+from wpg.noise import standard_normal
+from wpg.squash import actions as squashed
+from wpg.squash import log_slope
+from wpg.supports import Box
+
+__all__ = [
+    "UNIT_BOX",
+    "Cloud",
+    "ParticleGenerator",
+    "free_energy_gradient",
+    "log_density",
+    "log_mixture",
+]
+
+Float32 = NDArray[np.float32]
+
+UNIT_BOX = Box(-1.0, 1.0, boundary="tanh")
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass
+class Cloud:
+    """Particles of S states, N each, and how they were made; arrays are (S, N, D)."""
+
+    means: Float32  # mu
+    log_deviation: Float32  # log sigma
+    noise: Float32  # xi
+    free: Float32  # y, before the squash
+    actions: Float32  # a = tanh(y)
+    clipped: NDArray[np.bool_]  # where log sigma is at its bounds
+    tape: Tape | None
+
+    def at(self, means: Float32, log_deviation: Float32) -> Cloud:
+        """The same noise around other points."""
+        deviation: Float32 = np.exp(log_deviation)
+        free = means + deviation * self.noise
+        actions: Float32 = squashed(free, UNIT_BOX)
+        return Cloud(means, log_deviation, self.noise, free, actions, self.clipped, None)
+
+
+class ParticleGenerator:
+    """mu and log sigma of a particle as a network of state and latent draw.
+
+    Parameters
+    ----------
+    observation_size : O
+    action_size : D
+    latent_size : L; 0 for a squashed Gaussian
+    hidden, activation, layer_norm, seed : of the network, see `wpg.networks.MLP`
+    latent_scale : deviation of the latent draws, so how far apart particles start
+    log_deviation_bounds : log sigma is kept between these
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        *,
+        latent_size: int,
+        hidden: tuple[int, ...] = (256, 256),
+        activation: str = "relu",
+        layer_norm: bool = False,
+        latent_scale: float = 1.0,
+        log_deviation_bounds: tuple[float, float] = (-10.0, 2.0),
+        seed: int,
+    ) -> None:
+        self.network = MLP(
+            observation_size,
+            latent_size,
+            2 * action_size,
+            hidden=hidden,
+            activation=activation,
+            layer_norm=layer_norm,
+            seed=seed,
+        )
+        self.action_size = action_size
+        self.latent_size = latent_size
+        self.latent_scale = latent_scale
+        self.bounds = log_deviation_bounds
+        self.seed = seed
+
+    def draw(
+        self, states: Float32, n: int, *, step: int, stream: str = "policy", keep: bool = False
+    ) -> Cloud:
+        """N particles of each state (S, O), named by (seed, stream, step).
+
+        keep : with a tape, for `regress`. Cost: a forward pass of S N rows. Without latents N
+        particles share one Gaussian.
+        """
+        S, L, D = len(states), self.latent_size, self.action_size
+        noise = standard_normal((S, n, L + D), seed=self.seed, step=step, stream=stream)
+        if L == 0 and n > 1:
+            states = np.repeat(states, n, axis=0)
+        latent = np.float32(self.latent_scale) * noise[..., :L] if L else None
+        if keep:
+            tape = self.network.tape(states, latent)
+            outputs = tape.outputs
+        else:
+            tape, outputs = None, self.network(states, latent)
+        outputs = outputs.reshape(S, n, 2 * D)
+        raw = outputs[..., D:]
+        log_deviation = np.clip(raw, *self.bounds)
+        xi = np.ascontiguousarray(noise[..., L:])
+        free = outputs[..., :D] + np.exp(log_deviation) * xi
+        return Cloud(
+            means=np.ascontiguousarray(outputs[..., :D]),
+            log_deviation=log_deviation,
+            noise=xi,
+            free=free,
+            actions=squashed(free, UNIT_BOX),
+            clipped=raw != log_deviation,
+            tape=tape,
+        )
+
+    def points(self, states: Float32, n: int, *, step: int, stream: str = "evaluation") -> Float32:
+        """tanh(mu) (S, N, D): the particles without their Gaussian."""
+        return squashed(self.draw(states, n, step=step, stream=stream).means, UNIT_BOX)
+
+    def regress(
+        self,
+        cloud: Cloud,
+        mean_move: Float32,
+        log_deviation_move: Float32,
+        *,
+        learning_rate: float,
+    ) -> None:
+        """One step of Adam towards where the particles of a kept cloud have moved.
+
+            loss = (1/2S) sum_s (1/N) sum_n |mu - (mu + mean_move)|^2 + the same for log sigma
+
+        moves (S, N, D). A log sigma at its bound takes no gradient from beyond it.
+        """
+        if cloud.tape is None:
+            raise ValueError("cloud was drawn without keep=True; there is nothing to regress with")
+        S, N, D = cloud.means.shape
+        gradient = np.empty((S, N, 2 * D), np.float32)
+        scale = np.float32(-1.0 / (S * N))
+        np.multiply(mean_move, scale, out=gradient[..., :D])
+        np.multiply(log_deviation_move, scale, out=gradient[..., D:])
+        gradient[..., D:][cloud.clipped] = 0.0
+        self.network.descend(
+            cloud.tape, gradient.reshape(cloud.tape.outputs.shape), learning_rate=learning_rate
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is needed to go on."""
+        return self.network.arrays()
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what `arrays` gave."""
+        self.network.restore(arrays)
+
+
+def log_mixture(points: Float32, cloud: Cloud) -> tuple[Float32, Float32]:
+    """log m (S, K) at points y (S, K, D), and who is responsible for them (S, K, N).
+
+    m(y) = (1/N) sum_j N(y; mu_j, sigma_j^2),   r_kj = N(y_k; mu_j, sigma_j^2) / (N m(y_k))
+    """
+    D = points.shape[2]
+    inverse = np.exp(-cloud.log_deviation)
+    away = (points[:, :, None] - cloud.means[:, None]) * inverse[:, None]  # (S, K, N, D)
+    exponent = -0.5 * np.einsum("sknd,sknd->skn", away, away) - cloud.log_deviation.sum(2)[:, None]
+    top = exponent.max(axis=2, keepdims=True)
+    terms = np.exp(exponent - top)
+    total = terms.sum(axis=2, keepdims=True)
+    count = cloud.means.shape[1]
+    constant = np.float32(0.5 * D * LOG_2PI + np.log(count))
+    return (np.log(total) + top)[..., 0] - constant, terms / total
+
+
+def log_density(cloud: Cloud) -> Float32:
+    """log pi (S, N) of a cloud's own actions in [-1, 1]^D, by its own mixture."""
+    return log_mixture(cloud.free, cloud)[0] - log_slope(cloud.actions, UNIT_BOX)
+
+
+def free_energy_gradient(
+    cloud: Cloud, drift: Float32, temperature: np.float32
+) -> tuple[Float32, Float32]:
+    """Where the particles' points and log deviations should go, (S, N, D) each [reward].
+
+    Up the gradient of the negative free energy of the mixture, for the noise that was drawn,
+
+        J = (1/N) sum_k F(y_k) - T log m(y_k),    F(y) = Q(tanh y) + T sum_d log(1 - tanh(y_d)^2)
+
+    by mu_j and log sigma_j, times N. With y_k = mu_k + sigma_k xi_k, e_kj = (y_k - mu_j)/sigma_j:
+
+        pull_k    = grad F(y_k) + T sum_j r_kj e_kj / sigma_j
+        mu_j      : pull_j - T sum_k r_kj e_kj / sigma_j
+        log sigma_j : sigma_j xi_j pull_j - T sum_k r_kj (e_kj^2 - 1)
+
+    The second terms have mean zero; they take the noise out of the first ones: a single Gaussian
+    keeps grad F and sigma xi grad F + T, as in soft actor-critic.
+
+    drift : grad_a Q (S, N, D) at the cloud's actions.
+    Cost: S N^2 D. Source: pathwise gradients of semi-implicit laws, Yin and Zhou 2018.
+    """
+    T = temperature
+    a = cloud.actions
+    pull = (1 - a * a) * drift - (2 * T) * a
+    deviation = np.exp(cloud.log_deviation)
+    if cloud.means.shape[1] == 1:
+        return pull, deviation * cloud.noise * pull + T
+    _, responsible = log_mixture(cloud.free, cloud)
+    inverse = 1 / deviation
+    away = (cloud.free[:, :, None] - cloud.means[:, None]) * inverse[:, None]  # e (S, K, N, D)
+    weighted = responsible[..., None] * away
+    scores = weighted * inverse[:, None]
+    pull = pull + T * scores.sum(axis=2)
+    of_means = pull - T * scores.sum(axis=1)
+    of_log_deviation = deviation * cloud.noise * pull - T * (
+        np.einsum("sknd,sknd->snd", weighted, away) - responsible.sum(axis=1)[..., None]
+    )
+    return of_means, of_log_deviation
