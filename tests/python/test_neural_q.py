@@ -497,6 +497,11 @@ def test_bad_data_are_refused_and_nothing_is_learnt(name: str) -> None:
     broken = [good.copy() for _ in range(3)]
     for array, number in zip(broken, (np.nan, np.inf, -np.inf), strict=True):
         array.flat[2] = number
+    if name == "targets":
+        for bad in broken:
+            assert not np.isfinite(critic.fit(**data | {name: bad})).any()
+            assert bits(*critic.network.arrays().values()) == before
+        broken = []
     for bad in (
         *broken,
         good.astype(np.float64),
@@ -515,6 +520,10 @@ def test_bad_data_are_refused_and_nothing_is_learnt(name: str) -> None:
         assert bits(*critic.network.arrays().values()) == before
     empty = {key: array[:0].copy() for key, array in data.items()}
     refused(lambda: critic.fit(**empty), "no rows")
+    diverged = critic.target()
+    diverged.network.parameters[1] = np.nan
+    assert np.isfinite(diverged.fit(**data)).tolist() == [True, False]
+    assert diverged.network.steps == 0
     for rate in (-1.0, np.nan, np.inf, True, "0.1", None, 1e-60):
         refused(lambda rate=rate: critic.fit(**data, learning_rate=rate), "learning_rate")
     assert bits(*critic.network.arrays().values()) == before

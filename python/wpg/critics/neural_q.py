@@ -161,17 +161,25 @@ class NeuralQ:
 
         states (B, O), actions (B, D), targets (B,) [reward]; returns the losses (E,) before the
         step. Cost: three forward passes. Errors: as the class, and ValueError for NaN or infinity
-        in the data, which would end up in every weight; nothing has changed then.
+        in states or actions, which would end up in every weight; nothing has changed then. Where a
+        target, which a critic makes of its own values, or a loss is not finite, no step is made and
+        the losses say so.
         """
         B = _rows(states, "states", (None, self.observation_size))
         _rows(actions, "actions", (B, self.action_size))
         _rows(targets, "targets", (B,))
         if B == 0:
             raise ValueError("states has no rows; a fit wants at least one")
+        for name, array in (("states", states), ("actions", actions)):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds NaN or infinity")
         tape = self.network.tape(states, actions[:, None])
-        error = tape.outputs - targets[:, None, None]
-        self.network.descend(tape, error / np.float32(B), learning_rate=learning_rate)
-        return 0.5 * np.square(error, dtype=np.float64).mean(axis=(1, 2, 3))
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = tape.outputs - targets[:, None, None]
+        losses: NDArray[np.float64] = 0.5 * np.square(error, dtype=np.float64).mean(axis=(1, 2, 3))
+        if np.isfinite(losses).all():
+            self.network.descend(tape, error / np.float32(B), learning_rate=learning_rate)
+        return losses
 
     def target(self) -> NeuralQ:
         """A copy that `move_towards` lets follow: the target network."""
@@ -201,7 +209,7 @@ def _require_aggregate(aggregate: str) -> None:
 
 
 def _rows(array: Float32, name: str, shape: tuple[int | None, ...]) -> int:
-    """The first length of a finite float32 array of this shape; None is any length."""
+    """The first length of a float32 array of this shape; None is any length."""
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} is {type(array)}; it must be a plain NumPy array of float32")
     if array.dtype != np.float32:
@@ -212,6 +220,4 @@ def _rows(array: Float32, name: str, shape: tuple[int | None, ...]) -> int:
         raise ValueError(f"{name} has shape {array.shape}; it must be {text}")
     if not array.flags.c_contiguous:
         raise ValueError(f"{name} is not C-contiguous; give np.ascontiguousarray({name})")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds NaN or infinity")
     return len(array)
