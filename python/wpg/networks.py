@@ -54,7 +54,8 @@ class MLP:
     The first layer's state part is computed once per state. Cost of a forward pass: 2 E S N P
     operations in matrix products; of a gradient twice that. float32 alone. No bit depends on the
     number of threads. Accuracy of a layer: relative error (inputs + 1) u of the sum of absolute
-    terms, u = 6e-8; with layer norm relative to the deviation of the layer.
+    terms, u = 6e-8; with layer norm relative to the deviation of the layer; silu 5e-7 more of its
+    value, and 1e-7 |u| below 0. Bits do not depend on where arrays lie in memory either.
     Errors: ValueError or TypeError that names the argument.
 
     Source: initial weights: LeCun et al. 1998, in the uniform form in common use; layer norm: Ba,

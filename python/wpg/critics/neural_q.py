@@ -34,7 +34,7 @@ class NeuralQ:
     Cost: E forward passes of S N rows (the first layer's state part once per state); the gradient
     of the minimum walks back through one member a row, that of the mean through all. No bit depends
     on the number of threads. Accuracy: as `wpg.networks.MLP`.
-    NaN or infinity in a state or a particle gives NaN there.
+    NaN or infinity in a state or a particle gives NaN there, in value and gradient.
     Errors: ValueError or TypeError that names the argument.
 
     Source: soft Q of Haarnoja et al. 2018, eq. 2-3; the minimum of two: Fujimoto et al. 2018, eq.
