@@ -126,7 +126,8 @@ class Replay:
         """A replay that holds these rows; ValueError if they contradict each other."""
         O, D = arrays["observations"].shape[1], arrays["actions"].shape[1]
         replay = cls(O, D, capacity)
-        size, following = len(arrays["rewards"]), int(arrays["next"])
+        size = len(arrays["rewards"])
+        following = int(arrays.get("next", size))  # files of before there was a capacity lack it
         if any(len(arrays[name]) != size for name in FIELDS):
             raise ValueError("its fields have different numbers of rows")
         full = size == capacity

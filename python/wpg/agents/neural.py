@@ -376,11 +376,7 @@ class NeuralWPG:
             states, actions, targets.astype(np.float32), learning_rate=c.learning_rate
         )
         if not np.isfinite(losses).all():
-            raise DivergenceError(
-                f"the critic diverged at step {self.env_steps}, update {self.updates}: its losses "
-                f"are {losses.tolist()}, the last finite one was {self.critic_loss:.4g}; lower the "
-                "learning_rate or scale the rewards"
-            )
+            raise self._diverged(f"its losses are {losses.tolist()}")
         self.critic_loss = float(losses.mean())
         if self.updates % c.policy_delay == 0:
             self._improve_policy(states[: c.policy_states], T)
@@ -408,8 +404,10 @@ class NeuralWPG:
             )
             of_means, of_log_deviation = free_energy_gradient(moved, drift, T)
             if step_size is None:
-                size = np.sqrt(np.mean(np.square(of_means)))
-                step_size = np.float32(c.transport_move / max(float(size), 1e-12))
+                size = float(np.sqrt(np.mean(np.square(of_means))))
+                if not math.isfinite(size):
+                    raise self._diverged("its action gradient is not finite")
+                step_size = np.float32(c.transport_move / max(size, 1e-12))
             means = means + step_size * of_means
             log_deviation = log_deviation + step_size * of_log_deviation
             moved = cloud.at(means, log_deviation)
@@ -421,6 +419,12 @@ class NeuralWPG:
         )
         self.entropy = -float(log_density(cloud).mean())
         self._temperature.follow(self.entropy, c.learning_rate)
+
+    def _diverged(self, what: str) -> DivergenceError:
+        return DivergenceError(
+            f"the critic diverged at step {self.env_steps}, update {self.updates}: {what}; the "
+            f"last finite loss was {self.critic_loss:.4g}. Lower the learning_rate or scale the rewards"
+        )
 
     # Acting
 

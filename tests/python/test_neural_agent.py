@@ -1,0 +1,237 @@
+"""The neural agent and soft actor-critic: they learn, repeat themselves, go on and complain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import small_environments
+import wpg
+from bits import same_on_all_threads
+from wpg import replay as replay_module
+from wpg.agents import NeuralWPG, load, make_agent
+from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
+
+small_environments.register()
+
+SMALL: dict[str, Any] = {
+    "width": 16,
+    "batch_size": 32,
+    "policy_states": 8,
+    "particles": 4,
+    "warmup_steps": 60,
+    "evaluation_interval": 0,
+    "replay_size": 10_000,
+}
+SMALL_SAC = {
+    key: value for key, value in SMALL.items() if key not in ("policy_states", "particles")
+}
+
+
+def small(kind: str = "wpg", env: Any = "tests/Slide-v0", seed: int = 1, **more: Any) -> Any:
+    """An agent whose updates take a fraction of a millisecond."""
+    of_kind = SMALL if kind == "wpg" else SMALL_SAC
+    return make_agent(env, agent=kind, critic="neural", seed=seed, **{**of_kind, **more})
+
+
+def numbers(agent: Any) -> tuple[np.ndarray, ...]:
+    """All arrays of an agent, in a fixed order."""
+    _, arrays = agent.snapshot()
+    return tuple(arrays[name] for name in sorted(arrays))
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("kind", ["wpg", "sac"])
+def test_it_learns_to_slide_home(kind: str) -> None:
+    agent = small(kind, learning_rate=3e-3, initial_temperature=0.1, averaging_rate=0.02)
+    before = agent.evaluate().mean
+    agent.learn(800)
+    # From 1.2 on average an ideal push takes about -2; standing still -20 and more.
+    assert agent.evaluate().mean > max(-6.0, before + 5)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("kind", ["wpg", "sac"])
+def test_same_seed_same_bits_on_any_thread_count(kind: str) -> None:
+    def made() -> Any:
+        agent = small(kind, batch_size=300, policy_states=300) if kind == "wpg" else small(kind)
+        agent.learn(75)
+        return numbers(agent)
+
+    same_on_all_threads(made)
+
+
+@pytest.mark.parametrize("kind", ["wpg", "sac"])
+@pytest.mark.parametrize("replay_size", [10_000, 90])
+def test_save_and_load_go_on_to_the_same_bits(kind: str, replay_size: int, tmp_path: Path) -> None:
+    """Also where the replay overwrites its oldest rows."""
+    agent = small(kind, replay_size=replay_size)
+    agent.learn(100)
+    agent.save(tmp_path / "agent.npz")
+    again = load(tmp_path / "agent.npz")
+    for went_on in (agent, again):
+        went_on.learn(60)
+    for mine, other in zip(numbers(agent), numbers(again), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    np.testing.assert_array_equal(agent.predict([0.3])[0], again.predict([0.3])[0])
+
+
+def test_a_snapshot_stays_what_it_was_while_the_replay_goes_round() -> None:
+    agent = small(replay_size=70)
+    agent.learn(80)
+    _, arrays = agent.snapshot()
+    rewards = arrays["replay.rewards"].copy()
+    agent.learn(40)
+    np.testing.assert_array_equal(arrays["replay.rewards"], rewards)
+    assert len(agent.replay) == 70
+
+
+def test_evaluation_leaves_no_trace() -> None:
+    one, other = small(evaluation_interval=30, evaluation_episodes=2), small()
+    one.learn(100)
+    other.learn(100)
+    for mine, its in zip(numbers(one), numbers(other), strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+def test_wpg_makes_the_kind_that_is_asked_for(tmp_path: Path) -> None:
+    agent = wpg.WPG("tests/Slide-v0", critic="neural", **SMALL)
+    assert isinstance(agent, wpg.WPG)
+    assert isinstance(agent, NeuralWPG)
+    baseline = wpg.SAC("tests/Slide-v0", **SMALL_SAC)
+    assert not isinstance(baseline, wpg.WPG) or baseline.agent == "sac"
+    assert (baseline.config.latent_size, baseline.config.particles) == (0, 1)
+    agent.learn(5)
+    agent.save(tmp_path / "agent.npz")
+    assert wpg.WPG.load(tmp_path / "agent.npz").env_steps == 5
+
+
+def test_predict_modes_and_shapes() -> None:
+    agent = small(env="tests/Many3-v0", evaluation_candidates=6)
+    agent.learn(70)
+    seen = np.array([0.1, -0.2], np.float32)
+    for mode in ("best", "sample", "gibbs", "medoid"):
+        one, state = agent.predict(seen, mode=mode, step=3)
+        many, _ = agent.predict(np.stack([seen, seen]), mode=mode, step=3)
+        assert one.shape == (3,)
+        assert many.shape == (2, 3)
+        assert one.dtype == np.float32
+        assert state is None
+        assert (np.abs(one) <= 2).all()
+    assert agent.predict(seen, mode="all")[0].shape == (6, 3)
+    assert agent.particles(seen, 9).shape == (9, 3)
+    assert agent.q_values(seen, np.zeros((4, 3))).shape == (4,)
+    np.testing.assert_array_equal(agent.predict(seen)[0], agent.predict(seen)[0])
+    best, cloud = agent.predict(seen)[0], agent.predict(seen, mode="all", step=0)[0]
+    assert agent.q_values(seen, best[None])[0] >= np.median(agent.q_values(seen, cloud))
+    with pytest.raises(UsageError, match="mode"):
+        agent.predict(seen, mode="mean")
+    with pytest.raises(UsageError, match="observation has shape"):
+        agent.predict([0.0])
+
+
+def test_dict_observations_and_units_of_the_box() -> None:
+    agent = small(env="tests/SlideDict-v0")
+    agent.learn(70)
+    wide = small(env="tests/Many2-v0")
+    wide.learn(80)
+    # Actions in the box [-2, 2] reach beyond 1, and the networks see half of them.
+    assert np.abs(wide.replay.actions).max() > 1.5
+    point = np.array([[[1.0, -2.0]]], np.float32)
+    unit = wide.critic.value(wide._states(np.zeros((1, 2), np.float32)), point / 2)
+    np.testing.assert_allclose(
+        wide.q_values(np.zeros(2), point[0]), unit[0].astype(np.float64), rtol=1e-6
+    )
+
+
+def test_nan_from_the_environment_stops_with_its_place() -> None:
+    with pytest.raises(NonFiniteError, match=r"tests/Broken-v0 gave reward nan .* step 6"):
+        small(env="tests/Broken-v0").learn(30)
+
+
+class Loud(small_environments.Slide):
+    """Rewards so large that float32 cannot hold their squares."""
+
+    def step(self, action: Any) -> Any:
+        observation, _, *rest = super().step(action)
+        return observation, 3e38, *rest
+
+
+def test_a_diverging_critic_is_named_with_its_last_loss() -> None:
+    agent = small(env=Loud())
+    with pytest.raises(DivergenceError, match=r"diverged at step 60, update 0.*learning_rate"):
+        agent.learn(200)
+
+
+def test_a_replay_too_large_for_memory_says_how_much_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(UsageError, match=r"replay of 1000000000000 .* GiB, and .* GiB"):
+        small(replay_size=10**12)
+    monkeypatch.setattr(replay_module, "_free_memory", lambda: None)
+    assert len(small(replay_size=10**12).replay) == 0  # not known: nothing to refuse
+
+
+def test_a_checkpoint_of_another_environment_is_refused_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    agent = small()
+    agent.learn(65)
+    agent.save(tmp_path / "agent.npz")
+    other = small(env="tests/Many3-v0")
+    before = numbers(other)
+    with pytest.raises(CheckpointError, match="observations have shape"):
+        other.restore(tmp_path / "agent.npz")
+    with pytest.raises(CheckpointError, match="cannot be used"):
+        small(width=24).restore(tmp_path / "agent.npz")
+    for mine, its in zip(before, numbers(other), strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"layer_norm": 1}, "layer_norm"),
+        ({"activation": "tanh"}, "relu"),
+        ({"particels": 3}, "particles"),
+        ({"choice": "worst"}, "gibbs"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"target_entropy": "low"}, "auto"),
+    ],
+)
+def test_bad_settings_are_named(keywords: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        small(**keywords)
+
+
+def test_soft_actor_critic_has_no_particle_settings() -> None:
+    with pytest.raises(UsageError, match="no setting 'particles'"):
+        wpg.SAC("tests/Slide-v0", particles=4)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("kind", ["wpg", "sac"])
+def test_a_run_from_the_command_line_can_be_certified(kind: str, tmp_path: Path) -> None:
+    from wpg.cli import main
+
+    folder = tmp_path / "run"
+    sizes = [f"--set={key}={value}" for key, value in SMALL_SAC.items() if key != "replay_size"]
+    words = f"train wpg/LQR-v0 --critic neural --agent {kind} --total-steps 120 --seed 5".split()
+    status = main([*words, "--out", str(folder), "--quiet", "--temperature", "0.05", *sizes])
+    assert status == 0
+    header = (folder / "progress.csv").read_text().splitlines()[0]
+    assert header == "env_steps,episode,return,length,temperature,entropy,critic_loss,wall_seconds"
+    certificate = wpg.certificates.certify_run(folder, transitions=50, probe_states=10)
+    assert certificate.temperature == pytest.approx(0.05)
+    assert np.isfinite(certificate.kl).all()
+    assert "relative error of the gain" in certificate.exact
+
+
+def test_environments_are_told_apart_from_their_copies() -> None:
+    env = gymnasium.make("tests/Slide-v0")
+    agent = small(env=env)
+    assert all(other.env is not env for other in agent.evaluation_envs(2))
