@@ -14,6 +14,7 @@ Cases all_cases() {
   bench_mixture(cases);
   bench_kernel_q(cases);
   bench_flow(cases);
+  bench_mlp(cases);
   return cases;
 }
 

@@ -47,6 +47,7 @@ void bench_kde(Cases& cases);
 void bench_mixture(Cases& cases);
 void bench_kernel_q(Cases& cases);
 void bench_flow(Cases& cases);
+void bench_mlp(Cases& cases);
 
 /// All of them, in the order of the tree under cpp/wpg.
 Cases all_cases();

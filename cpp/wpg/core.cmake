@@ -72,7 +72,10 @@ function(wpg_instruction_set name)
         cpp/wpg/networks/mlp_cpu.cpp)
       target_compile_options(${object} PRIVATE -ffp-contract=fast)
       target_link_libraries(${object} PRIVATE Eigen3::Eigen)
-      target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE)
+      # Eigen sums products of tiny matrices in an order that depends on the address of the result,
+      # so bits would change from run to run; at threshold 0 it never does.
+      target_compile_definitions(${object} PRIVATE Eigen=Eigen_${name} EIGEN_DONT_PARALLELIZE
+                                 EIGEN_GEMM_TO_COEFFBASED_THRESHOLD=0)
     endif()
     target_include_directories(${object} PRIVATE ${PROJECT_SOURCE_DIR}/cpp)
     target_compile_definitions(${object} PRIVATE WPG_ISA=${name})

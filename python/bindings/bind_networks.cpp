@@ -133,6 +133,10 @@ py::tuple value_and_particle_gradient(const MlpShape& shape, const py::handle& p
   const py::array p = parameters_of(parameters, shape);
   const Inputs in = inputs_of(shape, states, particles);
   const Aggregate how = aggregate_of(aggregate);
+  if (shape.outputs != 1) {
+    throw py::value_error("this network has " + std::to_string(shape.outputs) +
+                          " outputs; a value has one a member");
+  }
   py::object values = py::none(), gradient = py::none();
   float* v = nullptr;
   float* g = nullptr;
@@ -179,6 +183,7 @@ void bind_networks(py::module_& m) {
            py::arg("members"), py::arg("state_size"), py::arg("particle_size"), py::arg("hidden"),
            py::arg("outputs"), py::arg("activation"), py::arg("layer_norm"))
       .def("begin_of", &MlpShape::begin_of, py::arg("layer"))
+      .def("__eq__", [](const MlpShape& a, const MlpShape& b) { return a == b; })
       .def_property_readonly("parameters_of_member", &MlpShape::parameters_of_member)
       .def(
           "initialise",
@@ -200,7 +205,12 @@ void bind_networks(py::module_& m) {
       "adam_step",
       [](const py::handle& parameters, const py::handle& first_moment,
          const py::handle& second_moment, const py::handle& gradient, std::uint64_t steps,
-         double learning_rate, double beta1, double beta2, double epsilon) {
+         const py::handle& learning_rate, const py::handle& beta1, const py::handle& beta2,
+         const py::handle& epsilon) {
+        const AdamSettings settings{number_of(learning_rate, "learning_rate", "a number"),
+                                    number_of(beta1, "beta1", "a number"),
+                                    number_of(beta2, "beta2", "a number"),
+                                    number_of(epsilon, "epsilon", "a number")};
         const py::array g = array_of(gradient, "gradient");
         require_dtype(g, "gradient", false);
         const Shape shape(g.shape(), g.shape() + g.ndim());
@@ -213,27 +223,29 @@ void bind_networks(py::module_& m) {
           }
           require_disjoint(m1, "first_moment", m2, "second_moment");
           require_disjoint(p, "parameters", g, "gradient");
+          require_disjoint(m1, "first_moment", g, "gradient");
+          require_disjoint(m2, "second_moment", g, "gradient");
         }
         float* to = mutable_data<float>(p);
         float* m = mutable_data<float>(m1);
         float* v = mutable_data<float>(m2);
         py::gil_scoped_release release;
-        adam_step(to, m, v, data<float>(g), g.size(), steps,
-                  AdamSettings{learning_rate, beta1, beta2, epsilon});
+        adam_step(to, m, v, data<float>(g), g.size(), steps, settings);
       },
       py::arg("parameters"), py::arg("first_moment"), py::arg("second_moment"), py::arg("gradient"),
       py::arg("steps"), py::arg("learning_rate"), py::arg("beta1") = 0.9, py::arg("beta2") = 0.999,
       py::arg("epsilon") = 1e-8);
   m.def(
       "polyak_average",
-      [](const py::handle& average, const py::handle& parameters, double rate) {
+      [](const py::handle& average, const py::handle& parameters, const py::handle& rate) {
+        const double share = number_of(rate, "rate", "a number from 0 to 1");
         const py::array p = array_of(parameters, "parameters");
         require_dtype(p, "parameters", false);
         py::array a = changed(average, "average", Shape(p.shape(), p.shape() + p.ndim()));
         if (p.size() > 0) require_disjoint(a, "average", p, "parameters");
         float* to = mutable_data<float>(a);
         py::gil_scoped_release release;
-        polyak_average(to, data<float>(p), p.size(), rate);
+        polyak_average(to, data<float>(p), p.size(), share);
       },
       py::arg("average"), py::arg("parameters"), py::arg("rate"));
 }

@@ -331,6 +331,7 @@ SMALL_WORKS: dict[str, Callable[[], Work]] = {
     "median_bandwidth": partial(works._median_bandwidth, 5, 16, 3),
     "median_bandwidth, an odd number of pairs": partial(works._median_bandwidth, 5, 7, 2),
     "kernel_q": partial(works._kernel_q, 8, 4, 300, 2, 3, scale=1.0, rows=8),
+    "neural_q": partial(works._neural_q, 40, 16, 5, 3, (24, 16)),
     "kernel_q, a part": partial(works._kernel_q, 8, 4, 300, 2, 3, scale=0.2, rows=2),
 }
 

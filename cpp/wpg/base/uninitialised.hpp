@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -34,7 +35,9 @@ class Uninitialised {
   }
 
   /// Room for so many; what was there is lost if that is more than there was room for.
+  /// Throws std::bad_alloc, also for a count that no memory could hold.
   void resize(std::int64_t count) {
+    if (count < 0 || count > kMost) throw std::bad_alloc();
     if (count > room_) {
       release();
       std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
@@ -48,6 +51,10 @@ class Uninitialised {
   std::int64_t size() const { return size_; }
 
  private:
+  // Below that bytes are counted without overflow, rounded up or not.
+  static constexpr std::int64_t kMost =
+      (std::int64_t{1} << 62) / static_cast<std::int64_t>(sizeof(T));
+
   void release() {
     if (data_ != nullptr) {
       detail::give_memory(data_, static_cast<std::size_t>(room_) * sizeof(T));

@@ -18,11 +18,13 @@ struct AdamSettings {
 };
 
 /// Step t = `steps` (from 1) of all `count` numbers, in place. Throws std::invalid_argument if a
-/// setting is out of range. One pass over memory; no bit depends on the number of threads.
+/// setting is out of range, or the learning rate 0 or infinite in float where it was not. One pass
+/// over memory; no bit depends on the number of threads. Each number is off by a few roundings, and
+/// by those of beta1 and beta2 to float.
 void adam_step(float* parameters, float* first_moment, float* second_moment, const float* gradient,
                std::int64_t count, std::uint64_t steps, const AdamSettings& settings);
 
-/// average <- average + rate (parameters - average), 0 <= rate <= 1.
+/// average <- average + rate (parameters - average), 0 <= rate <= 1; a copy at rate 1.
 void polyak_average(float* average, const float* parameters, std::int64_t count, double rate);
 
 }  // namespace wpg

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
@@ -177,6 +178,14 @@ void particles_back(const MlpShape& shape, const float* member, std::int64_t n, 
                shape.particle_size, gradient, shape.particle_size, add);
 }
 
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+bool all_finite(const float* numbers, std::int64_t count) {
+  bool finite = true;
+  for (std::int64_t i = 0; i < count; ++i) finite &= std::isfinite(numbers[i]);
+  return finite;
+}
+
 std::int64_t work_of_row(const MlpShape& shape) { return shape.parameters_of_member() / 8 + 1; }
 
 void require_rows(const MlpShape& shape, const MlpRows& rows) {
@@ -198,14 +207,37 @@ std::int64_t MlpShape::begin_of(std::int64_t layer) const {
 
 void MlpShape::require() const {
   WPG_REQUIRE(members >= 1, "members is " + std::to_string(members) + "; it must be at least 1");
-  WPG_REQUIRE(state_size >= 0 && particle_size >= 0 && inputs() >= 1,
+  WPG_REQUIRE(state_size >= 0 && particle_size >= 0 && (state_size > 0 || particle_size > 0),
               "a network needs inputs: state_size is " + std::to_string(state_size) +
                   ", particle_size " + std::to_string(particle_size));
   WPG_REQUIRE(outputs >= 1, "outputs is " + std::to_string(outputs) + "; it must be at least 1");
+  WPG_REQUIRE(static_cast<std::int64_t>(hidden.size()) <= kMostHiddenLayers,
+              "hidden has " + std::to_string(hidden.size()) + " widths; it may have at most " +
+                  std::to_string(kMostHiddenLayers));
   for (const std::int64_t width : hidden) {
     WPG_REQUIRE(width >= 1 && width <= 65536,
                 "hidden holds " + std::to_string(width) + "; a width must be from 1 to 65536");
   }
+  // By division, since a product of what was asked for may not fit into 64 bits.
+  bool fits = members <= kMostNumbers && state_size <= kMostNumbers &&
+              particle_size <= kMostNumbers && outputs <= kMostNumbers;
+  std::int64_t room = fits ? kMostNumbers / members : 0;
+  for (std::int64_t l = 0; fits && l < layers(); ++l) {
+    const std::int64_t each = inputs_of(l) + (normalised(l) ? 3 : 1);
+    fits = each <= room / outputs_of(l);
+    if (fits) room -= each * outputs_of(l);
+  }
+  WPG_REQUIRE(fits, "a network of " + std::to_string(members) + " members with " +
+                        std::to_string(state_size) + " + " + std::to_string(particle_size) +
+                        " inputs, " + std::to_string(hidden.size()) + " hidden layers and " +
+                        std::to_string(outputs) +
+                        " outputs has more than 2^30 weights; give smaller sizes");
+}
+
+bool operator==(const MlpShape& a, const MlpShape& b) {
+  return a.members == b.members && a.state_size == b.state_size &&
+         a.particle_size == b.particle_size && a.hidden == b.hidden && a.outputs == b.outputs &&
+         a.activation == b.activation && a.layer_norm == b.layer_norm;
 }
 
 void mlp_initialise(float* parameters, const MlpShape& shape, std::uint64_t seed) {
@@ -259,6 +291,7 @@ void mlp_forward(MlpTape& tape, const MlpShape& shape, const float* parameters,
                  const MlpRows& rows) {
   require_rows(shape, rows);
   const std::int64_t total = rows.rows(), tiles = tiles_of(total);
+  tape.shape_.members = 0;  // until all is there
   tape.states_.resize(rows.count * shape.state_size);
   std::copy_n(rows.states, tape.states_.size(), tape.states_.data());
   tape.particles_.resize(total * shape.particle_size);
@@ -278,20 +311,21 @@ void mlp_forward(MlpTape& tape, const MlpShape& shape, const float* parameters,
                        tape.outputs_.data() + (e * total + first) * shape.outputs, state_part);
         }
       });
+  tape.shape_ = shape;
 }
 
 void mlp_backward(float* parameter_gradient, float* particle_gradient, const MlpTape& tape,
                   const MlpShape& shape, const float* parameters, const float* output_gradient) {
+  // A tape that was moved from has its shape but no outputs.
+  WPG_REQUIRE(tape.shape_ == shape &&
+                  tape.outputs_.size() == shape.members * tape.rows_.rows() * shape.outputs,
+              "the tape is not one of this network");
   const MlpRows& rows = tape.rows_;
   require_rows(shape, rows);
   const std::int64_t total = rows.rows(), tiles = tiles_of(total);
   const std::int64_t hidden = shape.layers() - 1, E = shape.members;
   const std::int64_t P = shape.parameters_of_member();
   const std::int64_t per_member = Activations::size(shape, total);
-  WPG_REQUIRE(tape.activations_.size() == E * per_member &&
-                  tape.outputs_.size() == E * total * shape.outputs &&
-                  tape.states_.size() == rows.count * shape.state_size,
-              "the tape is not one of this network");
   if (total == 0) {
     if (parameter_gradient != nullptr) std::fill_n(parameter_gradient, E * P, 0.0f);
     return;
@@ -432,7 +466,15 @@ void mlp_value_and_particle_gradient(float* values, float* gradient, const MlpSh
                          state_part);
           }
           std::fill(count.begin(), count.end(), 0);
+          bool finite = false;
           for (std::int64_t r = 0; r < n; ++r) {
+            if (r == 0 || (first + r) % rows.each == 0) {
+              const std::int64_t s = (first + r) / rows.each;
+              finite = all_finite(rows.states + s * shape.state_size, shape.state_size);
+            }
+            if (!finite || !all_finite(rows.particles + (first + r) * D, D)) {
+              for (std::int64_t e = 0; e < E; ++e) q[e * kTile + r] = kNaN;
+            }
             std::int64_t least = 0;
             float value = q[r];
             for (std::int64_t e = 1; e < E; ++e) {
@@ -465,9 +507,10 @@ void mlp_value_and_particle_gradient(float* values, float* gradient, const MlpSh
             particles_back(shape, parameters + e * P, m, hidden > 0 ? delta[0] : ones, part, false);
             for (std::int64_t i = 0; i < m; ++i) {
               float* g = gradient + (first + rows_of[i]) * D;
+              const bool good = std::isfinite(q[e * kTile + rows_of[i]]);
               for (std::int64_t d = 0; d < D; ++d) {
                 const float before = aggregate == Aggregate::mean && e > 0 ? g[d] : 0.0f;
-                g[d] = before + part[i * D + d];
+                g[d] = good ? before + part[i * D + d] : kNaN;
               }
             }
           }
@@ -484,10 +527,16 @@ void adam_step(float* parameters, float* first_moment, float* second_moment, con
   WPG_REQUIRE(
       settings.beta1 >= 0 && settings.beta1 < 1 && settings.beta2 >= 0 && settings.beta2 < 1,
       "beta1 and beta2 must be at least 0 and below 1");
-  WPG_REQUIRE(std::isfinite(settings.epsilon) && settings.epsilon > 0,
-              "epsilon is " + number_text(settings.epsilon) + "; it must be finite and positive");
+  // A smaller one is 0 in float, and 0/0 would be the step of a weight without a gradient.
+  constexpr double kLeast = std::numeric_limits<float>::min();
+  WPG_REQUIRE(std::isfinite(settings.epsilon) && settings.epsilon >= kLeast,
+              "epsilon is " + number_text(settings.epsilon) +
+                  "; it must be finite and at least 1.2e-38, the smallest normal float32");
   const auto t = static_cast<double>(steps);
   const auto rate = static_cast<float>(settings.learning_rate / (1 - std::pow(settings.beta1, t)));
+  WPG_REQUIRE(std::isfinite(rate) && (rate > 0 || settings.learning_rate == 0),
+              "learning_rate is " + number_text(settings.learning_rate) +
+                  ", which is 0 or infinite in float32, the type of the weights");
   const auto correction = static_cast<float>(1 / std::sqrt(1 - std::pow(settings.beta2, t)));
   constexpr std::int64_t kPiece = 16384;
   parallel_for((count + kPiece - 1) / kPiece, kPiece, [&](std::int64_t begin, std::int64_t end) {
@@ -504,6 +553,10 @@ void adam_step(float* parameters, float* first_moment, float* second_moment, con
 
 void polyak_average(float* average, const float* parameters, std::int64_t count, double rate) {
   WPG_REQUIRE(rate >= 0 && rate <= 1, "rate is " + number_text(rate) + "; it must be from 0 to 1");
+  if (rate == 1) {  // a difference would be rounded, and NaN would stay
+    std::copy_n(parameters, count, average);
+    return;
+  }
   constexpr std::int64_t kPiece = 16384;
   parallel_for((count + kPiece - 1) / kPiece, kPiece, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t piece = begin; piece < end; ++piece) {

@@ -48,9 +48,16 @@ struct MlpShape {
   std::int64_t parameters() const { return members * parameters_of_member(); }
 
   /// Throws std::invalid_argument unless every size is positive (state_size or particle_size may
-  /// be 0, not both).
+  /// be 0, not both), widths are at most 65536, and the whole has at most kMostNumbers.
   void require() const;
 };
+
+/// Numbers of a network, 4 GiB: beyond that its sizes are a mistake, and their product may be none.
+inline constexpr std::int64_t kMostNumbers = std::int64_t{1} << 30;
+inline constexpr std::int64_t kMostHiddenLayers = 1024;
+
+bool operator==(const MlpShape& a, const MlpShape& b);
+inline bool operator!=(const MlpShape& a, const MlpShape& b) { return !(a == b); }
 
 /// So many states with so many particles each: S N rows.
 struct MlpRows {
@@ -65,6 +72,7 @@ struct MlpRows {
 /// What a forward pass leaves for the gradients: its inputs and the numbers of every hidden layer.
 class MlpTape {
  public:
+  MlpTape() { shape_.members = 0; }
   const float* outputs() const { return outputs_.data(); }  // (E, S, N, K)
   const MlpRows& rows() const { return rows_; }
 
@@ -72,6 +80,7 @@ class MlpTape {
   friend void mlp_forward(MlpTape&, const MlpShape&, const float*, const MlpRows&);
   friend void mlp_backward(float*, float*, const MlpTape&, const MlpShape&, const float*,
                            const float*);
+  MlpShape shape_;  // no members: nothing has passed
   MlpRows rows_;
   Uninitialised<float> states_, particles_, outputs_, activations_;
 };
@@ -94,7 +103,8 @@ void mlp_forward(MlpTape& tape, const MlpShape& shape, const float* parameters,
 
 /// Gradients of sum output_gradient * outputs, output_gradient (E, S, N, K):
 /// particle_gradient (S, N, D), summed over members, and parameter_gradient (E, P). Either may be
-/// null. Cost: up to twice that of the forward pass.
+/// null. Cost: up to twice that of the forward pass. Throws std::invalid_argument unless the tape
+/// is one of a network of this shape; that the parameters are those of then is the caller's affair.
 void mlp_backward(float* parameter_gradient, float* particle_gradient, const MlpTape& tape,
                   const MlpShape& shape, const float* parameters, const float* output_gradient);
 
@@ -104,7 +114,8 @@ enum class Aggregate { minimum, mean };
 /// D), in one pass; either may be null. Where members tie in the minimum, the first one counts.
 ///
 /// The minimum's gradient walks back through one member for each row, the others' rows are left
-/// out: E forward passes and one backward pass.
+/// out: E forward passes and one backward pass. NaN or infinity in a state or a particle makes its
+/// value NaN, also where a relu would hide it; where a value is not finite, the gradient is NaN.
 void mlp_value_and_particle_gradient(float* values, float* gradient, const MlpShape& shape,
                                      const float* parameters, const MlpRows& rows,
                                      Aggregate aggregate);

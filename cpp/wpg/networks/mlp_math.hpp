@@ -8,7 +8,8 @@ namespace wpg {
 
 inline constexpr float kLayerNormEpsilon = 1e-5f;
 
-/// 1 / (1 + exp(-u)); relative error below 5e-7, exact limits far out.
+/// 1 / (1 + exp(-u)). Relative error below 5e-7, and 1e-7 |u| more for negative u, where u in base
+/// two is rounded; 2^-120 for u < -83.
 template <class V>
 WPG_FORMULA V logistic(V u) {
   constexpr float kLog2E = 1.4426950408889634f;
@@ -16,11 +17,18 @@ WPG_FORMULA V logistic(V u) {
   return 1.0f / (1.0f + power_of_two<V>(exponent));
 }
 
+/// silu and its slope are 0 up to 1e-34 below; u times what logistic gives there would not be.
+template <class V>
+WPG_FORMULA V where_silu_is_not_zero(V u) {
+  return larger(V(all_lanes<V>(-83.0f)), u);
+}
+
 /// max(u, 0), or u logistic(u). NaN stays NaN.
 template <bool kSilu, class V>
 WPG_FORMULA V activation(V u) {
   if constexpr (kSilu) {
-    return u * logistic<V>(u);
+    const V c = where_silu_is_not_zero<V>(u);
+    return c * logistic<V>(c);
   } else {
     return larger(V(all_lanes<V>(0.0f)), u);
   }
@@ -30,8 +38,9 @@ WPG_FORMULA V activation(V u) {
 template <bool kSilu, class V>
 WPG_FORMULA V activation_slope(V u) {
   static_assert(kSilu, "relu's slope is read off its output");
-  const V p = logistic<V>(u);
-  return p * (1.0f + u * (1.0f - p));
+  const V c = where_silu_is_not_zero<V>(u);
+  const V p = logistic<V>(c);
+  return p * (1.0f + c * (1.0f - p));
 }
 
 /// 1 where relu gave something, 0 where not, NaN where that is NaN or infinite.

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wpg.benchmarks.works import Cloud, Form, KernelProblem, Turn, Work, moments
+from wpg.benchmarks.works import Cloud, Form, KernelProblem, NeuralProblem, Turn, Work, moments
 
 __all__ = ["forms", "version"]
 
@@ -34,6 +34,7 @@ def forms(work: Work) -> list[Form]:
         "kde_score": partial(_pairs, _kde_score_of_state),
         "median_bandwidth": _median,
         "kernel_q": _kernel_q,
+        "neural_q": _neural_q,
     }
     return ways[work.kind](work.problem) if work.kind in ways else []
 
@@ -256,3 +257,57 @@ def _kernel_q(p: KernelProblem) -> list[Form]:
         form("jit, one exponent, blocks of states", blocks(one_exponent)),
         form("jit, state factor shared, blocks of states", blocks(shared_factor)),
     ]
+
+
+def _neural_q(p: NeuralProblem) -> list[Form]:
+    S, N, D = p.particles.shape
+    E = p.critic.ensemble
+    states, particles = jnp.asarray(p.states), jnp.asarray(p.particles)
+    stacked = [{name: jnp.asarray(x) for name, x in layer.items()} for layer in p.layers]
+    members = [[{name: x[e] for name, x in layer.items()} for layer in stacked] for e in range(E)]
+
+    def member(layers: list[dict[str, Array]], x: Array) -> Array:
+        h = x
+        for layer in layers[:-1]:
+            h = h @ layer["weight"] + layer["bias"]
+            h = h - jnp.mean(h, -1, keepdims=True)
+            h = h * jax.lax.rsqrt(jnp.mean(h * h, -1, keepdims=True) + 1e-5)
+            h = jax.nn.relu(h * layer["gain"] + layer["offset"])
+        return (h @ layers[-1]["weight"] + layers[-1]["bias"])[..., 0]
+
+    def each_member(x: Array) -> Array:
+        return jnp.stack([member(layers, x) for layers in members])
+
+    def all_members(x: Array) -> Array:
+        return jax.vmap(member, (0, None))(stacked, x)
+
+    def form(name: str, ensemble: Callable[[Array], Array], at_once: int) -> Form:
+        def least(a: Array, s: Array) -> tuple[Array, Array]:
+            q = jnp.min(ensemble(jnp.concatenate([s, a], -1)), 0)
+            return jnp.sum(q), q
+
+        def block(rows: tuple[Array, Array]) -> tuple[Array, Array]:
+            s, a = rows
+            (_, q), slope = jax.value_and_grad(least, has_aux=True)(a, s)
+            return q, slope
+
+        def way(s: Array, a: Array) -> tuple[Array, Array]:
+            rows = jnp.repeat(s, N, 0), a.reshape(S * N, D)
+            if at_once < S * N:
+                q, slope = jax.lax.map(
+                    block, jax.tree.map(lambda x: x.reshape(-1, at_once, x.shape[1]), rows)
+                )
+            else:
+                q, slope = block(rows)
+            return q.reshape(S, N), slope.reshape(S, N, D)
+
+        call = partial(_finished, jax.jit(way), states, particles)
+        return Form(name, call, lambda: tuple(np.asarray(x) for x in call()))
+
+    found = []
+    for name, ensemble in (("member by member", each_member), ("vmap over members", all_members)):
+        found.append(form(f"jit, {name}, all rows at once", ensemble, S * N))
+        at_once = math.gcd(S * N, 512)
+        if 128 <= at_once < S * N:
+            found.append(form(f"jit, {name}, blocks of {at_once} rows", ensemble, at_once))
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wpg.benchmarks.works import Cloud, Form, KernelProblem, Turn, Work, moments
+from wpg.benchmarks.works import Cloud, Form, KernelProblem, NeuralProblem, Turn, Work, moments
 
 __all__ = ["forms", "version"]
 
@@ -33,6 +33,7 @@ def forms(work: Work) -> list[Form]:
         "kde_score": _kde_score,
         "median_bandwidth": _median,
         "kernel_q": _kernel_q,
+        "neural_q": _neural_q,
     }
     return ways[work.kind](work.problem) if work.kind in ways else []
 
@@ -329,3 +330,65 @@ def _kernel_q(p: KernelProblem) -> list[Form]:
 def _half_squares(x: Array, c: Array, lengthscale: float) -> Array:
     x, c = x * F32(1 / lengthscale), c * F32(1 / lengthscale)
     return x @ c.T - F32(0.5) * ((x * x).sum(1)[:, None] + (c * c).sum(1))
+
+
+def _neural_q(p: NeuralProblem) -> list[Form]:
+    S, N, D = p.particles.shape
+    O, E = p.states.shape[1], p.critic.ensemble
+    members = [[{name: x[e] for name, x in layer.items()} for layer in p.layers] for e in range(E)]
+    inputs = np.empty((S, N, O + D), np.float32)
+    values, gradient = np.empty(S * N, np.float32), np.empty((S * N, D), np.float32)
+
+    def forward(layers: list[dict[str, Array]], h: Array) -> tuple[Array, list[tuple[Array, ...]]]:
+        trace: list[tuple[Array, ...]] = []
+        for layer in layers[:-1]:
+            z = h @ layer["weight"]
+            z += layer["bias"]
+            z -= z.mean(1, keepdims=True)
+            inverse = 1 / np.sqrt(np.einsum("rj,rj->r", z, z) / F32(z.shape[1]) + F32(1e-5))
+            z *= inverse[:, None]
+            h = z * layer["gain"]
+            h += layer["offset"]
+            np.maximum(h, 0, out=h)
+            trace.append((z, inverse, h))
+        return h @ layers[-1]["weight"][:, 0] + layers[-1]["bias"], trace
+
+    def backward(
+        layers: list[dict[str, Array]], trace: list[tuple[Array, ...]], chosen: Array
+    ) -> Array:
+        g = np.broadcast_to(layers[-1]["weight"][:, 0], (len(chosen), len(layers[-1]["weight"])))
+        for index in reversed(range(len(trace))):
+            normal, inverse, h = (x[chosen] for x in trace[index])
+            g = g * (h > 0)
+            g *= layers[index]["gain"]
+            along = np.einsum("rj,rj->r", g, normal) / F32(g.shape[1])
+            g -= g.mean(1, keepdims=True)
+            g -= normal * along[:, None]
+            g *= inverse[:, None]
+            weight = layers[index]["weight"]
+            g = g @ (weight if index > 0 else weight[O:]).T
+        return g
+
+    def blocks(at_once: int) -> Callable[[], tuple[Array, Array]]:
+        def call() -> tuple[Array, Array]:
+            inputs[..., :O] = p.states[:, None]
+            inputs[..., O:] = p.particles
+            rows = inputs.reshape(S * N, O + D)
+            for begin in range(0, S * N, at_once):
+                part = slice(begin, begin + at_once)
+                found = [forward(layers, rows[part]) for layers in members]
+                q = np.stack([value for value, _ in found])
+                least = q.argmin(0)
+                values[part] = q.min(0)
+                for e, (_, trace) in enumerate(found):
+                    chosen = np.flatnonzero(least == e)
+                    gradient[begin + chosen] = backward(members[e], trace, chosen)
+            return values.reshape(S, N), gradient.reshape(S, N, D)
+
+        return call
+
+    def form(name: str, call: Callable[[], tuple[Array, Array]]) -> Form:
+        return Form(name, call, lambda: tuple(x.copy() for x in call()))
+
+    ways = [form("all rows at once, by hand", blocks(S * N))]
+    return ways if S * N <= 256 else [*ways, form("blocks of 256 rows, by hand", blocks(256))]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wpg.benchmarks.works import Cloud, Form, KernelProblem, Turn, Work, moments
+from wpg.benchmarks.works import Cloud, Form, KernelProblem, NeuralProblem, Turn, Work, moments
 
 __all__ = ["forms", "version"]
 
@@ -34,6 +34,7 @@ def forms(work: Work) -> list[Form]:
         "kde_score": _kde_score,
         "median_bandwidth": _median,
         "kernel_q": _kernel_q,
+        "neural_q": _neural_q,
     }
     return ways[work.kind](work.problem) if work.kind in ways else []
 
@@ -283,3 +284,61 @@ def _kernel_q(p: KernelProblem) -> list[Form]:
         form("one exponent, blocks of states", one_exponent),
         form("state factor shared, blocks of states", shared_factor),
     ]
+
+
+def _neural_q(p: NeuralProblem) -> list[Form]:
+    S, N, D = p.particles.shape
+    E = p.critic.ensemble
+    functional = torch.nn.functional
+    states, particles = torch.from_numpy(p.states), torch.from_numpy(p.particles)
+    stacked = [{name: torch.from_numpy(x) for name, x in layer.items()} for layer in p.layers]
+    # As torch.nn.Linear keeps its weights.
+    members = [
+        [
+            {name: (x[e].T if name == "weight" else x[e]).contiguous() for name, x in layer.items()}
+            for layer in stacked
+        ]
+        for e in range(E)
+    ]
+
+    def each_member(x: Tensor) -> Tensor:
+        found = []
+        for layers in members:
+            h = x
+            for layer in layers[:-1]:
+                h = functional.linear(h, layer["weight"], layer["bias"])
+                h = functional.layer_norm(h, h.shape[-1:], layer["gain"], layer["offset"]).relu()
+            found.append(functional.linear(h, layers[-1]["weight"], layers[-1]["bias"]))
+        return torch.stack(found).squeeze(-1)
+
+    def all_members(x: Tensor) -> Tensor:
+        h = x.expand(E, *x.shape)
+        for layer in stacked[:-1]:
+            h = torch.baddbmm(layer["bias"][:, None], h, layer["weight"])
+            h = functional.layer_norm(h, h.shape[-1:])
+            h = torch.addcmul(layer["offset"][:, None], h, layer["gain"][:, None]).relu()
+        return torch.baddbmm(stacked[-1]["bias"][:, None], h, stacked[-1]["weight"]).squeeze(-1)
+
+    def form(name: str, way: Callable[[Tensor], Tensor], at_once: int) -> Form:
+        values, gradient = torch.empty(S * N), torch.empty(S * N, D)
+
+        def call() -> tuple[Tensor, Tensor]:
+            of_rows = states[:, None].expand(S, N, -1).reshape(S * N, -1)
+            flat = particles.view(S * N, D)
+            for begin in range(0, S * N, at_once):
+                part = slice(begin, begin + at_once)
+                a = flat[part].detach().requires_grad_()
+                q = way(torch.cat([of_rows[part], a], 1)).amin(0)
+                (slope,) = torch.autograd.grad(q.sum(), a)
+                values[part] = q.detach()
+                gradient[part] = slope
+            return values.view(S, N), gradient.view(S, N, D)
+
+        return Form(name, call, lambda: tuple(x.numpy().copy() for x in call()))
+
+    found = []
+    for name, way in (("member by member", each_member), ("stacked members", all_members)):
+        found.append(form(f"autograd, {name}", way, S * N))
+        if S * N > 512:
+            found.append(form(f"autograd, {name}, blocks of 512 rows", way, 512))
+    return found

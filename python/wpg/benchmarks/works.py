@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import critics, density, noise, supports, transport
+from wpg.critics.neural_q import NeuralQ
 
 __all__ = [
     "Cloud",
     "Form",
     "KernelProblem",
+    "NeuralProblem",
     "Turn",
     "Work",
     "build_works",
@@ -139,6 +141,20 @@ class KernelProblem:
             state_lengthscale=self.state_lengthscale,
             action_lengthscale=self.action_lengthscale,
         )
+
+
+@dataclass(frozen=True)
+class NeuralProblem:
+    """A soft Q-function as an ensemble of networks, states (S, O) and particles (S, N, D).
+
+    `layers` has one entry a layer: arrays of all members, "weight" (E, inputs, outputs), "bias"
+    (E, outputs) and, but for the last, "gain" and "offset".
+    """
+
+    states: Array
+    particles: Array
+    critic: NeuralQ
+    layers: list[dict[str, Array]]
 
 
 class Turn:
@@ -308,6 +324,55 @@ def _kernel_q(S: int, N: int, M: int, O: int, D: int, *, scale: float, rows: int
     )
 
 
+def _neural_q(S: int, N: int, O: int, D: int, hidden: tuple[int, ...]) -> Work:
+    rng = np.random.default_rng(0)
+    critic = NeuralQ(O, D, hidden=hidden, seed=0)
+    layers = [
+        {
+            name: np.stack([critic.network.layer(e, index)[name] for e in range(critic.ensemble)])
+            for name in critic.network.layer(0, index)
+        }
+        for index in range(len(hidden) + 1)
+    ]
+    states = rng.standard_normal((S, O), dtype=np.float32)
+    particles = rng.uniform(-1, 1, (S, N, D)).astype(np.float32)
+    # A unit, or a difference of members, that is 0 but for rounding has either slope.
+    while (close := _closest(layers, states, particles) < 2e-5).any():
+        particles[close] = rng.uniform(-1, 1, (int(close.sum()), D))
+    out = np.empty((S, N), np.float32), np.empty((S, N, D), np.float32)
+
+    def call() -> tuple[Array, Array]:
+        return critic.value_and_action_gradient(states, particles, out=out)
+
+    return Work(
+        kind="neural_q",
+        item="row",
+        items=S * N,
+        problem=NeuralProblem(states, particles, critic, layers),
+        ours=Form("out=", call, lambda: tuple(a.copy() for a in call())),
+        allowed=(1e-4, 1e-4),
+        reason="sums of at most 256 terms in three layers of numbers near 1, each within 258 u = "
+        "1.5e-5 of the sum of |terms|; no unit and no difference of members is within 2e-5 of 0",
+    )
+
+
+def _closest(layers: list[dict[str, Array]], states: Array, particles: Array) -> Array:
+    """How near the nearest of a particle's units is to 0, or its two least values to each other."""
+    S, N, _ = particles.shape
+    h = np.concatenate([np.repeat(states[:, None], N, 1), particles], 2).reshape(1, S * N, -1)
+    nearest = np.full(S * N, np.inf, np.float32)
+    for layer in layers:
+        h = h @ layer["weight"] + layer["bias"][:, None]
+        if "gain" in layer:
+            h -= h.mean(2, keepdims=True)
+            h /= np.sqrt(np.square(h).mean(2, keepdims=True) + np.float32(1e-5))
+            h = h * layer["gain"][:, None] + layer["offset"][:, None]
+            nearest = np.minimum(nearest, np.abs(h).min((0, 2)))
+            h = np.maximum(h, 0)
+    q = np.sort(h[..., 0], axis=0)
+    return np.minimum(nearest, q[1] - q[0]).reshape(S, N)
+
+
 def _flow(S: int, N: int, M: int, O: int, D: int, steps: int) -> Work:
     p = _kernel_problem(S, N, M, O, D, 1.0, S)
     critic = p.critic()
@@ -402,6 +467,8 @@ _WORKS: list[tuple[str, Callable[[], Work]]] = [
         "kernel_q/1024x8x6/100000/local",
         partial(_kernel_q, 1024, 8, 100_000, 4, 6, scale=0.05, rows=64),
     ),
+    ("neural_q/256x32x6/17/256x256", partial(_neural_q, 256, 32, 17, 6, (256, 256))),
+    ("neural_q/256x1x6/17/256x256", partial(_neural_q, 256, 1, 17, 6, (256, 256))),
     ("flow/1024x8x6/2048/10-langevin", partial(_flow, 1024, 8, 2048, 4, 6, 10)),
     ("one-call/1x16x1/box", partial(_langevin, 1, 16, 1, item="call")),
 ]

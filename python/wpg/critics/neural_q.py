@@ -34,7 +34,7 @@ class NeuralQ:
     Cost: E forward passes of S N rows (the first layer's state part once per state); the gradient
     of the minimum walks back through one member a row, that of the mean through all. No bit depends
     on the number of threads. Accuracy: as `wpg.networks.MLP`.
-    NaN or infinity in a state or a particle gives NaN there.
+    NaN or infinity in a state or a particle gives NaN there, in value and gradient.
     Errors: ValueError or TypeError that names the argument.
 
     Source: soft Q of Haarnoja et al. 2018, eq. 2-3; the minimum of two: Fujimoto et al. 2018, eq.
@@ -53,10 +53,14 @@ class NeuralQ:
         aggregate: str = "minimum",
         seed: int,
     ) -> None:
-        if aggregate not in ("minimum", "mean"):
-            raise ValueError(f"aggregate is {aggregate!r}; it must be 'minimum' or 'mean'")
-        if action_size == 0:
-            raise ValueError("action_size is 0; it must be at least 1")
+        _require_aggregate(aggregate)
+        sizes = {"observation_size": observation_size, "action_size": action_size}
+        for name, size in (sizes | {"ensemble": ensemble}).items():
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+                raise TypeError(f"{name} is {size!r}; it must be an int")
+            least = 0 if name == "observation_size" else 1
+            if size < least:
+                raise ValueError(f"{name} is {size}; it must be at least {least}")
         self.network = MLP(
             observation_size,
             action_size,
@@ -128,6 +132,10 @@ class NeuralQ:
         wants_gradient: bool,
         out: tuple[Float32 | None, Float32 | None],
     ) -> tuple[Any, Any]:
+        if aggregate is not None:
+            _require_aggregate(aggregate)
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError("out must be a pair of arrays, for values and gradient")
         pair: tuple[Any, Any] = self.network._shape.value_and_particle_gradient(
             self.network.parameters,
             states,
@@ -152,21 +160,26 @@ class NeuralQ:
             loss_e = (1/2B) sum_b (q_e(s_b, a_b) - y_b)^2
 
         states (B, O), actions (B, D), targets (B,) [reward]; returns the losses (E,) before the
-        step. Cost: three forward passes. Errors: as the class; nothing has changed then.
+        step. Cost: three forward passes. Errors: as the class, and ValueError for NaN or infinity
+        in states or actions, which would end up in every weight; nothing has changed then. Where a
+        target, which a critic makes of its own values, or a loss is not finite, no step is made and
+        the losses say so.
         """
-        if not isinstance(actions, np.ndarray) or actions.ndim != 2:
-            raise ValueError("actions must be a NumPy array of shape (B, D)")
-        B = len(actions)
-        if not isinstance(targets, np.ndarray) or targets.shape != (B,) or B == 0:
-            raise ValueError(
-                f"targets has shape {np.shape(targets)}; it must be ({B},), at least one"
-            )
-        if targets.dtype != np.float32:
-            raise TypeError(f"targets has dtype {targets.dtype}; it must be float32")
+        B = _rows(states, "states", (None, self.observation_size))
+        _rows(actions, "actions", (B, self.action_size))
+        _rows(targets, "targets", (B,))
+        if B == 0:
+            raise ValueError("states has no rows; a fit wants at least one")
+        for name, array in (("states", states), ("actions", actions)):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds NaN or infinity")
         tape = self.network.tape(states, actions[:, None])
-        error = tape.outputs - targets[:, None, None]
-        self.network.descend(tape, error / np.float32(B), learning_rate=learning_rate)
-        return 0.5 * np.square(error, dtype=np.float64).mean(axis=(1, 2, 3))
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = tape.outputs - targets[:, None, None]
+        losses: NDArray[np.float64] = 0.5 * np.square(error, dtype=np.float64).mean(axis=(1, 2, 3))
+        if np.isfinite(losses).all():
+            self.network.descend(tape, error / np.float32(B), learning_rate=learning_rate)
+        return losses
 
     def target(self) -> NeuralQ:
         """A copy that `move_towards` lets follow: the target network."""
@@ -177,6 +190,8 @@ class NeuralQ:
 
     def move_towards(self, other: NeuralQ, rate: float) -> None:
         """Polyak average: weights <- weights + rate (other's - weights)."""
+        if not isinstance(other, NeuralQ):
+            raise TypeError(f"other is {type(other)}; it must be a NeuralQ")
         self.network.move_towards(other.network, rate)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -186,3 +201,23 @@ class NeuralQ:
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what `arrays` gave; ValueError if it is of another network."""
         self.network.restore(arrays)
+
+
+def _require_aggregate(aggregate: str) -> None:
+    if aggregate not in ("minimum", "mean"):
+        raise ValueError(f"aggregate is {aggregate!r}; it must be 'minimum' or 'mean'")
+
+
+def _rows(array: Float32, name: str, shape: tuple[int | None, ...]) -> int:
+    """The first length of a float32 array of this shape; None is any length."""
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is {type(array)}; it must be a plain NumPy array of float32")
+    if array.dtype != np.float32:
+        raise TypeError(f"{name} has dtype {array.dtype}; it must be float32")
+    wanted = (len(array) if array.ndim else 0, *shape[1:]) if shape[0] is None else shape
+    if array.shape != wanted:
+        text = str(wanted) if shape[0] is not None else f"(B, {shape[1]})"
+        raise ValueError(f"{name} has shape {array.shape}; it must be {text}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} is not C-contiguous; give np.ascontiguousarray({name})")
+    return len(array)

@@ -9,9 +9,10 @@ O observation dimension, M centres.
     wpg.reference.mala        Metropolis-adjusted Langevin
     wpg.reference.critics     KernelQ
     wpg.reference.density     log-densities of mixtures and entropies
+    wpg.reference.networks    multilayer perceptrons, their gradients, Adam
     wpg.reference.flow        several steps in a row
 """
 
-from wpg.reference import critics, density, flow, mala, noise, transport
+from wpg.reference import critics, density, flow, mala, networks, noise, transport
 
-__all__ = ["critics", "density", "flow", "mala", "noise", "transport"]
+__all__ = ["critics", "density", "flow", "mala", "networks", "noise", "transport"]
