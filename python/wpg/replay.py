@@ -12,15 +12,16 @@ from wpg.errors import UsageError
 
 __all__ = ["Replay"]
 
-FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated")
+FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated", "ended")
 
 
 class Replay:
-    """Transitions (s, a, r, s', terminated), observations raw and in float32.
+    """Transitions (s, a, r, s', terminated, ended), observations raw and in float32.
 
-    A truncated episode is no terminated one: its last state still has a value. Rows are appended;
+    A truncated episode has ended but not terminated: its last state still has a value. Rows are
+    appended;
     with a capacity, the oldest row is overwritten once it is reached. Memory grows with what is
-    stored: a row has 8 O + 4 D + 9 bytes.
+    stored: a row has 8 O + 4 D + 10 bytes.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ class Replay:
             "rewards": np.empty(0, np.float64),
             "next_observations": np.empty((0, observation_size), np.float32),
             "terminated": np.empty(0, np.bool_),
+            "ended": np.empty(0, np.bool_),
         }
         if capacity is not None:
             if capacity < 1:
@@ -77,14 +79,19 @@ class Replay:
         reward: float,
         next_observation: NDArray[np.float32],
         terminated: bool,
+        ended: bool | None = None,
     ) -> None:
-        """Append one transition; amortised constant cost."""
+        """Append one transition; amortised constant cost.
+
+        ended : the episode is over, terminated or truncated; None for what `terminated` says
+        """
         if self._size == len(self._rows["rewards"]) and self._size != self.capacity:
             self._grow(max(1024, self._size + self._size // 2))
         elif self.overwrites and self._shared:
             self._rows = {name: rows.copy() for name, rows in self._rows.items()}
             self._shared = False
-        row = (observation, action, reward, next_observation, terminated)
+        over = terminated if ended is None else ended
+        row = (observation, action, reward, next_observation, terminated, over)
         for name, value in zip(FIELDS, row, strict=True):
             self._rows[name][self._next] = value
         self._size = max(self._size, self._next + 1)
@@ -105,10 +112,31 @@ class Replay:
             return self._rows[name][: self._size]
         raise AttributeError(name)
 
-    def sample(self, count: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """`count` rows of every field, drawn uniformly with replacement."""
-        chosen = rng.integers(self._size, size=count)
-        return {name: self._rows[name][chosen] for name in FIELDS}
+    def sample(
+        self, count: int, rng: np.random.Generator, *, steps: int = 1, discount: float = 1.0
+    ) -> dict[str, NDArray[Any]]:
+        """`count` transitions, drawn uniformly with replacement, each of up to `steps` steps.
+
+            rewards = sum_{i < k} discount^i r_i,   next_observations = s_k,   k <= steps
+
+        where k is smaller if the episode, or what is stored, ends before. Besides the fields there
+        are "discounts" (count,) = discount^k, which the value of s_k is multiplied by.
+        """
+        at = rng.integers(self._size, size=count)
+        batch = {name: self._rows[name][at] for name in ("observations", "actions", "rewards")}
+        factor = np.full(count, discount)
+        going = ~self._rows["ended"][at] if steps > 1 else None
+        for _ in range(steps - 1):
+            following = (at + 1) % self._size
+            going &= following != self._next % self._size
+            at = np.where(going, following, at)
+            batch["rewards"] = batch["rewards"] + going * factor * self._rows["rewards"][at]
+            factor = np.where(going, factor * discount, factor)
+            going &= ~self._rows["ended"][at]
+        for name in ("next_observations", "terminated", "ended"):
+            batch[name] = self._rows[name][at]
+        batch["discounts"] = factor
+        return batch
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that is needed to go on: the rows of every field as they lie, and where the next one
@@ -126,6 +154,8 @@ class Replay:
         """A replay that holds these rows; ValueError if they contradict each other."""
         O, D = arrays["observations"].shape[1], arrays["actions"].shape[1]
         replay = cls(O, D, capacity)
+        # Files of before there were several steps lack it.
+        arrays = {"ended": arrays["terminated"], **arrays}
         size = len(arrays["rewards"])
         following = int(arrays.get("next", size))  # files of before there was a capacity lack it
         if any(len(arrays[name]) != size for name in FIELDS):

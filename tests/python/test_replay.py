@@ -36,3 +36,53 @@ def test_from_arrays_is_a_copy() -> None:
     again.add(np.zeros(1, np.float32), np.zeros(1, np.float32), 0.0, np.zeros(1, np.float32), False)
     assert (len(replay), len(again)) == (1, 2)
     assert again.rewards.tolist() == [2.0, 0.0]
+
+
+def filled(rows: int, capacity: int, episode: int) -> Replay:
+    """Rewards 0, 1, 2, ... in truncated episodes of so many steps; observations count them."""
+    replay = Replay(1, 1, capacity)
+    for i in range(rows):
+        replay.add(
+            np.full(1, i, np.float32),
+            np.zeros(1, np.float32),
+            float(i),
+            np.full(1, i + 1, np.float32),
+            False,
+            i % episode == episode - 1,
+        )
+    return replay
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("rows", [7, 30, 45])
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_several_steps_stop_where_the_episode_or_the_record_ends(rows: int, steps: int) -> None:
+    replay = filled(rows, 30, 4)
+    batch = replay.sample(500, np.random.default_rng(0), steps=steps, discount=0.5)
+    first, last = batch["observations"][:, 0].astype(int), rows - 1
+    assert first.min() >= rows - len(replay)
+    for b, start in enumerate(first):
+        end = min(start + steps - 1, start // 4 * 4 + 3, last)
+        rewards = sum(0.5**i * (start + i) for i in range(end - start + 1))
+        assert batch["rewards"][b] == pytest.approx(rewards, rel=1e-12)
+        assert batch["next_observations"][b, 0] == end + 1
+        assert batch["discounts"][b] == 0.5 ** (end - start + 1)
+    assert set(first) == set(range(rows - len(replay), rows))
+
+
+def test_the_oldest_rows_are_overwritten_and_views_are_left_alone() -> None:
+    replay = filled(30, 30, 4)
+    assert replay.overwrites
+    views = replay.arrays()
+    before = views["rewards"].copy()
+    for _ in range(5):
+        replay.add(
+            np.ones(1, np.float32), np.ones(1, np.float32), -1.0, np.ones(1, np.float32), True
+        )
+    np.testing.assert_array_equal(views["rewards"], before)
+    np.testing.assert_array_equal(replay.rewards, [-1.0] * 5 + list(range(5, 30)))
+    again = Replay.from_arrays(replay.arrays(), 30)
+    again.add(np.ones(1, np.float32), np.ones(1, np.float32), -2.0, np.ones(1, np.float32), True)
+    assert again.rewards[5] == -2.0
+    with pytest.raises(ValueError, match="do not fit a capacity"):
+        Replay.from_arrays(replay.arrays(), 31)

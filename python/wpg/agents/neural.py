@@ -71,6 +71,9 @@ class NeuralConfig:
     updates: int = setting(1, 1, 10**4)  # per environment step
     learning_rate: float = setting(3e-4, 0.0, 1.0)
     averaging_rate: float = setting(0.005, 0.0, 1.0)  # of the target network
+    # Rewards of so many steps stand in the backup before the value does. More than one is faster
+    # and biased: the actions in between were an older policy's, and their entropy is left out.
+    backup_steps: int = setting(1, 1, 1000)
     normalise_observations: bool = setting(True)
     # The critic
     width: int = setting(256, 1, 65536)
@@ -297,13 +300,13 @@ class NeuralWPG:
                 )
                 next_observation, reward, terminated, truncated = self.env.step(action)
                 require_finite_transition(self.env, next_observation, reward, self.env_steps)
-                self.replay.add(observation, action, reward, next_observation, terminated)
+                over = terminated or truncated
+                self.replay.add(observation, action, reward, next_observation, terminated, over)
                 self.moments.add(observation)
                 observation = next_observation
                 self.env_steps += 1
                 episode_return += reward
                 length += 1
-                over = terminated or truncated
 
                 if self.env_steps >= c.warmup_steps:
                     for _ in range(c.updates):
@@ -364,14 +367,18 @@ class NeuralWPG:
 
     def _update(self) -> None:
         c = self.config
-        batch = self.replay.sample(c.batch_size, generator(self.seed, "replay", self.updates))
+        batch = self.replay.sample(
+            c.batch_size,
+            generator(self.seed, "replay", self.updates),
+            steps=c.backup_steps,
+            discount=self.discount,
+        )
         states = self._states(batch["observations"])
         actions = np.clip((batch["actions"] - self._middle) / self._half, -1.0, 1.0)
         T = np.float32(self.temperature)
 
-        targets = batch["rewards"] + self.discount * ~batch["terminated"] * self._soft_value(
-            self._states(batch["next_observations"]), T
-        )
+        values = self._soft_value(self._states(batch["next_observations"]), T)
+        targets = batch["rewards"] + batch["discounts"] * ~batch["terminated"] * values
         losses = self.critic.fit(
             states, actions, targets.astype(np.float32), learning_rate=c.learning_rate
         )

@@ -28,6 +28,7 @@ class SACConfig:
     updates: int = setting(1, 1, 10**4)
     learning_rate: float = setting(3e-4, 0.0, 1.0)
     averaging_rate: float = setting(0.005, 0.0, 1.0)
+    backup_steps: int = setting(1, 1, 1000)
     normalise_observations: bool = setting(False)
     width: int = setting(256, 1, 65536)
     depth: int = setting(2, 0, 16)
