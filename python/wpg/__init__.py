@@ -78,6 +78,7 @@ _LATER = {
     "certificates",
     "evaluation",
     "exact",
+    "intervals",
     "planning",
     "plots",
     "policy",

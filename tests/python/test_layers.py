@@ -16,7 +16,7 @@ LAYERS: list[set[str]] = [
     {"reference", "_core", "errors", "supports"},
     {"exact", "threads", "noise", "squash", "bandwidths"},
     {"transport", "density", "critics", "envs", "replay", "checkpoint"},
-    {"policy", "evaluation"},
+    {"policy", "evaluation", "intervals"},
     {"planning", "agents"},
     {"runs"},
     {"certificates"},
