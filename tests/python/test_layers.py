@@ -16,7 +16,7 @@ LAYERS: list[set[str]] = [
     {"reference", "_core", "errors", "supports"},
     {"exact", "threads", "noise", "squash", "bandwidths", "networks"},
     {"transport", "density", "critics", "envs", "replay", "checkpoint", "normalisation"},
-    {"policy", "generator", "evaluation", "mode_coverage"},
+    {"policy", "generator", "evaluation", "mode_coverage", "intervals"},
     {"planning", "agents"},
     {"runs"},
     {"certificates"},
