@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import gymnasium
 import numpy as np
-from lqr_gain import design
 from numpy.typing import NDArray
 
 import record
+from lqr_gain import design
 from wpg.agents import make_agent
 from wpg.generator import UNIT_BOX, log_mixture
 from wpg.squash import log_slope
