@@ -198,13 +198,24 @@ def log_mixture(points: Float32, cloud: Cloud) -> tuple[Float32, Float32]:
 
 def log_density(cloud: Cloud) -> Float32:
     """log pi (S, N) of a cloud's own actions in [-1, 1]^D, by its own mixture."""
-    return log_mixture(cloud.free, cloud)[0] - log_slope(cloud.actions, UNIT_BOX)
+    return _own_mixture(cloud)[0] - log_slope(cloud.actions, UNIT_BOX)
+
+
+def _own_mixture(cloud: Cloud) -> tuple[Float32, Float32]:
+    """`log_mixture` at the cloud's own points."""
+    if cloud.means.shape[1] > 1:
+        return log_mixture(cloud.free, cloud)
+    exponent = -0.5 * np.einsum("snd,snd->sn", cloud.noise, cloud.noise)
+    D = cloud.means.shape[2]
+    log_m = exponent - cloud.log_deviation.sum(axis=2) - np.float32(0.5 * D * LOG_2PI)
+    return log_m, np.ones((*log_m.shape, 1), np.float32)
 
 
 def free_energy_gradient(
     cloud: Cloud, drift: Float32, temperature: np.float32
-) -> tuple[Float32, Float32]:
-    """Where the particles' points and log deviations should go, (S, N, D) each [reward].
+) -> tuple[Float32, Float32, Float32]:
+    """Where the particles' points and log deviations should go, (S, N, D) each [reward], and
+    log pi (S, N) of the cloud's actions.
 
     Up the gradient of the negative free energy of the mixture, for the noise that was drawn,
 
@@ -225,10 +236,11 @@ def free_energy_gradient(
     T = temperature
     a = cloud.actions
     pull = (1 - a * a) * drift - (2 * T) * a
+    log_m, responsible = _own_mixture(cloud)
+    log_pi = log_m - log_slope(a, UNIT_BOX)
     deviation = np.exp(cloud.log_deviation)
     if cloud.means.shape[1] == 1:
-        return pull, deviation * cloud.noise * pull + T
-    _, responsible = log_mixture(cloud.free, cloud)
+        return pull, deviation * cloud.noise * pull + T, log_pi
     inverse = 1 / deviation
     away = (cloud.free[:, :, None] - cloud.means[:, None]) * inverse[:, None]  # e (S, K, N, D)
     weighted = responsible[..., None] * away
@@ -238,4 +250,4 @@ def free_energy_gradient(
     of_log_deviation = deviation * cloud.noise * pull - T * (
         np.einsum("sknd,sknd->snd", weighted, away) - responsible.sum(axis=1)[..., None]
     )
-    return of_means, of_log_deviation
+    return of_means, of_log_deviation, log_pi

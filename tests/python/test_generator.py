@@ -82,7 +82,8 @@ def test_the_gradient_is_that_of_the_negative_free_energy(S: int, N: int, D: int
         return float((F - T * m).sum())
 
     drift = (slope - curvature * cloud.actions).astype(np.float32)
-    of_means, of_log_deviation = free_energy_gradient(cloud, drift, np.float32(T))
+    of_means, of_log_deviation, log_pi = free_energy_gradient(cloud, drift, np.float32(T))
+    np.testing.assert_array_equal(log_pi, log_density(cloud))
     h = 1e-5
     for n in range(N):
         for d in range(D):
@@ -102,7 +103,7 @@ def test_one_gaussian_keeps_the_terms_of_soft_actor_critic() -> None:
     cloud, _ = random_cloud(3, 4, 1, 2)
     drift = np.ones((4, 1, 2), np.float32)
     T = np.float32(0.2)
-    of_means, of_log_deviation = free_energy_gradient(cloud, drift, T)
+    of_means, of_log_deviation, _ = free_energy_gradient(cloud, drift, T)
     pull = (1 - cloud.actions**2) - 2 * T * cloud.actions
     np.testing.assert_array_equal(of_means, pull)
     np.testing.assert_array_equal(

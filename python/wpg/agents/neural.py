@@ -63,7 +63,8 @@ class NeuralConfig:
     initial_temperature: float = setting(1.0, 1e-12, 1e12)  # where "auto" starts
     # "auto": the environment's own, where it states one as `discount`; otherwise 0.99
     discount: float | str = setting("auto", 0.0, 0.99999, kinds=(float, str), choices=("auto",))
-    warmup_steps: int = setting(5000, 1, 10**9)  # actions at random before the first update
+    # Actions at random before the first update; "auto": 500 D
+    warmup_steps: int | str = setting("auto", 1, 10**9, kinds=(int, str), choices=("auto",))
     replay_size: int = setting(1_000_000, 1, 10**12)
     evaluation_interval: int = setting(5000, 0, 10**12)  # 0: never
     evaluation_episodes: int = setting(10, 1, 10**6)
@@ -73,7 +74,8 @@ class NeuralConfig:
     averaging_rate: float = setting(0.005, 0.0, 1.0)  # of the target network
     # Rewards of so many steps stand in the backup before the value does. More than one is faster
     # and biased: the actions in between were an older policy's, and their entropy is left out.
-    backup_steps: int = setting(1, 1, 1000)
+    # "auto": 3 where the temperature is tuned, 1 where it is fixed, and so exact
+    backup_steps: int | str = setting("auto", 1, 1000, kinds=(int, str), choices=("auto",))
     normalise_observations: bool = setting(True)
     # The critic
     width: int = setting(256, 1, 65536)
@@ -228,6 +230,11 @@ class NeuralWPG:
         self.env = make(env_or_id)
         O, D = self.env.observation_size, self.env.action_size
         self.discount = self.env.discount if isinstance(c.discount, str) else c.discount
+        self._warmup = 500 * D if isinstance(c.warmup_steps, str) else c.warmup_steps
+        fixed = not isinstance(c.temperature, str)
+        self._backup_steps = (
+            (1 if fixed else 3) if isinstance(c.backup_steps, str) else c.backup_steps
+        )
         _, low, high = self.env.support.arrays(D, np.float32)
         self._middle, self._half = (low + high) / 2, (high - low) / 2
         self._low, self._high = low, high
@@ -296,7 +303,7 @@ class NeuralWPG:
 
             while not over and self.env_steps < end:
                 action = (
-                    self._explore() if self.env_steps < c.warmup_steps else self._act(observation)
+                    self._explore() if self.env_steps < self._warmup else self._act(observation)
                 )
                 next_observation, reward, terminated, truncated = self.env.step(action)
                 require_finite_transition(self.env, next_observation, reward, self.env_steps)
@@ -308,7 +315,7 @@ class NeuralWPG:
                 episode_return += reward
                 length += 1
 
-                if self.env_steps >= c.warmup_steps:
+                if self.env_steps >= self._warmup:
                     for _ in range(c.updates):
                         self._update()
                 if c.evaluation_interval and self.env_steps % c.evaluation_interval == 0:
@@ -370,7 +377,7 @@ class NeuralWPG:
         batch = self.replay.sample(
             c.batch_size,
             generator(self.seed, "replay", self.updates),
-            steps=c.backup_steps,
+            steps=self._backup_steps,
             discount=self.discount,
         )
         states = self._states(batch["observations"])
@@ -409,8 +416,9 @@ class NeuralWPG:
             _, drift = self.critic.value_and_action_gradient(
                 states, moved.actions, aggregate=c.drift_aggregate
             )
-            of_means, of_log_deviation = free_energy_gradient(moved, drift, T)
+            of_means, of_log_deviation, log_pi = free_energy_gradient(moved, drift, T)
             if step_size is None:
+                self.entropy = -float(log_pi.mean())
                 size = float(np.sqrt(np.mean(np.square(of_means))))
                 if not math.isfinite(size):
                     raise self._diverged("its action gradient is not finite")
@@ -424,7 +432,6 @@ class NeuralWPG:
             log_deviation - cloud.log_deviation,
             learning_rate=c.learning_rate,
         )
-        self.entropy = -float(log_density(cloud).mean())
         self._temperature.follow(self.entropy, c.learning_rate)
 
     def _diverged(self, what: str) -> DivergenceError:
