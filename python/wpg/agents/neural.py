@@ -386,9 +386,9 @@ class NeuralWPG:
 
         values = self._soft_value(self._states(batch["next_observations"]), T)
         targets = batch["rewards"] + batch["discounts"] * ~batch["terminated"] * values
-        losses = self.critic.fit(
-            states, actions, targets.astype(np.float32), learning_rate=c.learning_rate
-        )
+        with np.errstate(over="ignore"):  # what float32 cannot hold is told of by the losses
+            y = targets.astype(np.float32)
+        losses = self.critic.fit(states, actions, y, learning_rate=c.learning_rate)
         if not np.isfinite(losses).all():
             raise self._diverged(f"its losses are {losses.tolist()}")
         self.critic_loss = float(losses.mean())
