@@ -85,6 +85,7 @@ _LATER = {
     "intervals",
     "mode_coverage",
     "normalisation",
+    "pink_noise",
     "planning",
     "plots",
     "policy",

@@ -115,8 +115,14 @@ class ParticleGenerator:
         keep : with a tape, for `regress`. Cost: a forward pass of S N rows. Without latents N
         particles share one Gaussian.
         """
-        S, L, D = len(states), self.latent_size, self.action_size
-        noise = standard_normal((S, n, L + D), seed=self.seed, step=step, stream=stream)
+        size = self.latent_size + self.action_size
+        noise = standard_normal((len(states), n, size), seed=self.seed, step=step, stream=stream)
+        return self.cloud(states, noise, keep=keep)
+
+    def cloud(self, states: Float32, noise: Float32, *, keep: bool = False) -> Cloud:
+        """The particles of standard normal draws (z, xi) (S, N, L + D) that are given."""
+        S, n, _ = noise.shape
+        L, D = self.latent_size, self.action_size
         if L == 0 and n > 1:
             states = np.repeat(states, n, axis=0)
         latent = np.float32(self.latent_scale) * noise[..., :L] if L else None
@@ -129,7 +135,8 @@ class ParticleGenerator:
         raw = outputs[..., D:]
         log_deviation = np.clip(raw, *self.bounds)
         xi = np.ascontiguousarray(noise[..., L:])
-        free = outputs[..., :D] + np.exp(log_deviation) * xi
+        deviation: Float32 = np.exp(log_deviation)
+        free = outputs[..., :D] + deviation * xi
         return Cloud(
             means=np.ascontiguousarray(outputs[..., :D]),
             log_deviation=log_deviation,

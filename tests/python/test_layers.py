@@ -15,7 +15,16 @@ PACKAGE = ROOT / "python" / "wpg"
 LAYERS: list[set[str]] = [
     {"reference", "_core", "errors", "supports"},
     {"exact", "threads", "noise", "squash", "bandwidths", "networks"},
-    {"transport", "density", "critics", "envs", "replay", "checkpoint", "normalisation"},
+    {
+        "transport",
+        "density",
+        "critics",
+        "envs",
+        "replay",
+        "checkpoint",
+        "normalisation",
+        "pink_noise",
+    },
     {"policy", "generator", "evaluation", "mode_coverage", "intervals"},
     {"planning", "agents"},
     {"runs"},

@@ -42,6 +42,7 @@ from wpg.generator import (
 )
 from wpg.noise import derive_seed, generator
 from wpg.normalisation import RunningMoments
+from wpg.pink_noise import PinkNoise
 from wpg.policy import choose
 from wpg.replay import Replay
 
@@ -94,6 +95,9 @@ class NeuralConfig:
     transport_steps: int = setting(2, 1, 1000)
     transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
     drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
+    # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
+    # further; the law at each state is the policy's either way
+    behaviour_noise: str = setting("pink", choices=("pink", "white"))
     # Acting while data are collected: a particle of the policy, or of so many candidates the best,
     # or one drawn by weights exp(Q / temperature) / pi
     candidates: int = setting(1, 1, 10**5)
@@ -267,6 +271,12 @@ class NeuralWPG:
             self._temperature = Temperature(c.initial_temperature, goal)
         else:
             self._temperature = Temperature(c.temperature, None)
+        self._noise = PinkNoise(
+            self.policy.latent_size + D,
+            seed=self.seed,
+            stream="behaviour",
+            octaves=10 if c.behaviour_noise == "pink" else 1,
+        )
         self.env_steps = self.episodes = self.updates = 0
         self.entropy = self.critic_loss = math.nan
         self._evaluation_envs = EvaluationEnvs(self.env)
@@ -346,16 +356,19 @@ class NeuralWPG:
         return self.moments.normalise(observations) if c.normalise_observations else observations
 
     def _explore(self) -> Float32:
-        draw = generator(self.seed, "exploration", self.env_steps).random(self.env.action_size)
-        return (self._low + (self._high - self._low) * draw).astype(np.float32)
+        """A uniform action: the normal law's distribution function of the noise."""
+        xi = self._noise.at(self.env_steps)[self.policy.latent_size :]
+        unit = np.array([math.erf(x / math.sqrt(2)) for x in xi.tolist()], np.float32)
+        return self._to_env(unit)
 
     def _act(self, observation: Float32) -> Float32:
         """A particle of the policy, or one of several candidates."""
         c = self.config
         states = self._states(observation[None])
-        cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
         if c.candidates == 1:
-            return self._to_env(cloud.actions[0, 0])
+            noise = self._noise.at(self.env_steps)[None, None]
+            return self._to_env(self.policy.cloud(states, noise).actions[0, 0])
+        cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
         return self._to_env(self._chosen(states, cloud, c.choice, self.env_steps)[0])
 
     def _chosen(self, states: Float32, cloud: Cloud, choice: str, step: int) -> Float32:
