@@ -1,11 +1,16 @@
-"""Kills training with SIGKILL at random moments, resumes it, and compares result.json with that of
-a run that nobody disturbed; and runs the same command twice, with one thread and with two.
+"""Kills training with SIGKILL at random moments, resumes it, and compares its results and logs with
+those of a run that nobody disturbed; and runs the same command twice, with one thread and with two.
 
     python bench/learning/resume.py
+    python bench/learning/resume.py --critic neural --set batch_size=512 --name resume_neural
+
+What is not an option of this script goes to `wpg train` as it stands.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import json
 import signal
 import subprocess
@@ -21,19 +26,17 @@ import numpy as np
 
 import record
 
-KILLS, STEPS, SEED = 10, 1500, 200
+KILLS, SEED = 10, 200
 
 
-def command(folder: Path, *more: str) -> list[str]:
+def command(folder: Path, train: list[str], *more: str) -> list[str]:
     return [
         sys.executable,
         "-m",
         "wpg.cli",
         "train",
-        "Pendulum-v1",
+        *train,
         "--quiet",
-        "--total-steps",
-        str(STEPS),
         "--seed",
         str(SEED),
         "--out",
@@ -46,17 +49,28 @@ def outcome(folder: Path) -> dict[str, Any]:
     result = json.loads((folder / "result.json").read_text())
     del result["wall_seconds"]
     result["evaluations.csv"] = (folder / "evaluations.csv").read_text()
+    with open(folder / "progress.csv", newline="") as file:
+        rows = [dict(row) for row in csv.DictReader(file)]
+    for row in rows:
+        del row["wall_seconds"]
+    result["progress.csv"] = rows
     return result
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("env", nargs="?", default="Pendulum-v1")
+    parser.add_argument("--total-steps", type=int, default=1500)
+    parser.add_argument("--name", default="resume")
+    arguments, more_of_train = parser.parse_known_args()
+    train = [arguments.env, "--total-steps", str(arguments.total_steps), *more_of_train]
     started = record.machine()
     rng = np.random.default_rng(0)
     kills = []
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         begin = time.monotonic()
-        subprocess.run(command(root / "undisturbed"), check=True)
+        subprocess.run(command(root / "undisturbed", train), check=True)
         duration = time.monotonic() - begin
         expected = outcome(root / "undisturbed")
 
@@ -67,7 +81,7 @@ def main() -> None:
             ("two threads", ("--threads", "2")),
         ):
             folder = root / label.replace(" ", "-")
-            subprocess.run(command(folder, *more), check=True)
+            subprocess.run(command(folder, train, *more), check=True)
             repeats[label] = outcome(folder) == expected
             print(f"{label}: same {repeats[label]}", flush=True)
 
@@ -76,7 +90,7 @@ def main() -> None:
             folder = root / f"kill{attempt}"
             attempt += 1
             moment = float(rng.uniform(0.02, 0.95)) * duration
-            process = subprocess.Popen(command(folder))
+            process = subprocess.Popen(command(folder, train))
             time.sleep(moment)
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -91,13 +105,13 @@ def main() -> None:
             kills.append({"seconds": round(moment, 2), "checkpoint": checkpoint, "same": same})
             print(kills[-1], flush=True)
     figures = {
-        "steps": STEPS,
+        "wpg train": train,
         "mean_return": expected["mean_return"],
         "same command": repeats,
         "kills": kills,
         "all same": all(kill["same"] for kill in kills) and all(repeats.values()),
     }
-    record.write("resume", figures, started)
+    record.write(arguments.name, figures, started)
     if not figures["all same"]:
         sys.exit("a resumed or repeated run differs")
 
