@@ -96,8 +96,9 @@ class NeuralConfig:
     transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
     drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
-    # further; the law at each state is the policy's either way
-    behaviour_noise: str = setting("pink", choices=("pink", "white"))
+    # further; the law at each state is the policy's either way. "alternate": pink in every other
+    # episode and during the warm-up
+    behaviour_noise: str = setting("alternate", choices=("alternate", "pink", "white"))
     # Acting while data are collected: a particle of the policy, or of so many candidates the best,
     # or one drawn by weights exp(Q / temperature) / pi
     candidates: int = setting(1, 1, 10**5)
@@ -271,12 +272,9 @@ class NeuralWPG:
             self._temperature = Temperature(c.initial_temperature, goal)
         else:
             self._temperature = Temperature(c.temperature, None)
-        self._noise = PinkNoise(
-            self.policy.latent_size + D,
-            seed=self.seed,
-            stream="behaviour",
-            octaves=10 if c.behaviour_noise == "pink" else 1,
-        )
+        size, stream = self.policy.latent_size + D, "behaviour"
+        self._white = PinkNoise(size, seed=self.seed, stream=stream, octaves=1)
+        self._pink = PinkNoise(size, seed=self.seed, stream=stream)
         self.env_steps = self.episodes = self.updates = 0
         self.entropy = self.critic_loss = math.nan
         self._evaluation_envs = EvaluationEnvs(self.env)
@@ -357,7 +355,7 @@ class NeuralWPG:
 
     def _explore(self) -> Float32:
         """A uniform action: the normal law's distribution function of the noise."""
-        xi = self._noise.at(self.env_steps)[self.policy.latent_size :]
+        xi = self._behaviour_noise()[self.policy.latent_size :]
         unit = np.array([math.erf(x / math.sqrt(2)) for x in xi.tolist()], np.float32)
         return self._to_env(unit)
 
@@ -366,10 +364,17 @@ class NeuralWPG:
         c = self.config
         states = self._states(observation[None])
         if c.candidates == 1:
-            noise = self._noise.at(self.env_steps)[None, None]
+            noise = self._behaviour_noise()[None, None]
             return self._to_env(self.policy.cloud(states, noise).actions[0, 0])
         cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
         return self._to_env(self._chosen(states, cloud, c.choice, self.env_steps)[0])
+
+    def _behaviour_noise(self) -> Float32:
+        kind = self.config.behaviour_noise
+        pink = kind == "pink" or (
+            kind == "alternate" and (self.episodes % 2 == 1 or self.env_steps < self._warmup)
+        )
+        return (self._pink if pink else self._white).at(self.env_steps)
 
     def _chosen(self, states: Float32, cloud: Cloud, choice: str, step: int) -> Float32:
         """One particle (S, D) of each state's cloud: the best, or by Gibbs weights."""
