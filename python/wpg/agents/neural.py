@@ -96,9 +96,9 @@ class NeuralConfig:
     transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
     drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
-    # further; the law at each state is the policy's either way. "alternate": pink in every other
-    # episode and during the warm-up
-    behaviour_noise: str = setting("alternate", choices=("alternate", "pink", "white"))
+    # further; the law at each state is the policy's either way. "mixed": pink in every fourth
+    # episode
+    behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
     # Acting while data are collected: a particle of the policy, or of so many candidates the best,
     # or one drawn by weights exp(Q / temperature) / pi
     candidates: int = setting(1, 1, 10**5)
@@ -371,9 +371,7 @@ class NeuralWPG:
 
     def _behaviour_noise(self) -> Float32:
         kind = self.config.behaviour_noise
-        pink = kind == "pink" or (
-            kind == "alternate" and (self.episodes % 2 == 1 or self.env_steps < self._warmup)
-        )
+        pink = kind == "pink" or (kind == "mixed" and self.episodes % 4 == 1)
         return (self._pink if pink else self._white).at(self.env_steps)
 
     def _chosen(self, states: Float32, cloud: Cloud, choice: str, step: int) -> Float32:

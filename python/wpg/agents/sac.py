@@ -38,7 +38,7 @@ class SACConfig:
     layer_norm: bool = setting(True)
     activation: str = setting("relu", choices=("relu", "silu"))
     policy_delay: int = setting(2, 1, 10**4)
-    behaviour_noise: str = setting("alternate", choices=("alternate", "pink", "white"))
+    behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
 
     def as_dict(self) -> dict[str, Any]:
         return settings.as_dict(self)
