@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wpg.errors import UsageError
+from wpg.errors import DivergenceError, NonFiniteError, UsageError
 
 __all__ = ["main"]
 
@@ -392,7 +392,8 @@ def _require_writable(path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 2 bad input, 130 stopped by Ctrl-C."""
+    """Entry point; returns the exit status: 0 done, 2 bad input, NaN from an environment or a critic
+    that diverged, 130 stopped by Ctrl-C."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
@@ -417,7 +418,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "bench": _bench,
         }[arguments.command]
         return command(arguments)
-    except (UsageError, ValueError, TypeError, MemoryError) as error:
+    except (ValueError, TypeError, MemoryError, NonFiniteError, DivergenceError) as error:
         print(f"wpg: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -235,3 +235,19 @@ def test_environments_are_told_apart_from_their_copies() -> None:
     env = gymnasium.make("tests/Slide-v0")
     agent = small(env=env)
     assert all(other.env is not env for other in agent.evaluation_envs(2))
+
+
+@pytest.mark.parametrize("critic", ["neural", "kernel"])
+def test_nan_ends_a_run_with_one_line_and_keeps_the_last_whole_episode(
+    critic: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wpg.cli import main
+    from wpg.runs import load_agent
+
+    folder = tmp_path / "run"
+    words = f"train tests/BrokenLate-v0 --critic {critic} --quiet --out {folder}".split()
+    assert main([*words, "--set=evaluation_interval=0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tests/BrokenLate-v0 gave reward nan" in line
+    assert "step 46" in line
+    assert load_agent(folder).env_steps == 40
