@@ -392,8 +392,10 @@ def _require_writable(path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 2 bad input, NaN from an environment or a critic
-    that diverged, 130 stopped by Ctrl-C."""
+    """Entry point; returns the exit status.
+
+    0 done, 2 bad input, NaN from an environment or a critic that diverged, 130 stopped by Ctrl-C
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.version:

@@ -153,6 +153,25 @@ def test_nan_from_the_environment_stops_with_its_place() -> None:
         small(env="tests/Broken-v0").learn(30)
 
 
+@pytest.mark.parametrize("critic", ["neural", "kernel"])
+def test_nan_at_a_reset_stops_before_anything_has_learned_it(critic: str) -> None:
+    agent = make_agent(
+        "tests/BrokenStart-v0", agent="wpg", critic=critic, seed=1, evaluation_interval=0
+    )
+    with pytest.raises(NonFiniteError, match=r"tests/BrokenStart-v0 started .*\[nan\] at step"):
+        agent.learn(100)
+    assert np.isfinite(agent.replay.observations).all()
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_an_action_that_is_no_number_is_the_policys_own_fault(candidates: int) -> None:
+    agent = small(candidates=candidates)
+    agent.learn(65)
+    agent.policy.network.parameters[:] = np.nan
+    with pytest.raises(NonFiniteError, match=r"the policy gave action \[nan\] .* step 65"):
+        agent.learn(5)
+
+
 class Loud(small_environments.Slide):
     """Rewards so large that float32 cannot hold their squares."""
 
@@ -163,7 +182,7 @@ class Loud(small_environments.Slide):
 
 def test_a_diverging_critic_is_named_with_its_last_loss() -> None:
     agent = small(env=Loud())
-    with pytest.raises(DivergenceError, match=r"diverged at step 60, update 0.*learning_rate"):
+    with pytest.raises(DivergenceError, match=r"diverged at step 60, update 0: .*learning_rate"):
         agent.learn(200)
 
 
@@ -190,6 +209,19 @@ def test_a_checkpoint_of_another_environment_is_refused_and_changes_nothing(
         small(width=24).restore(tmp_path / "agent.npz")
     for mine, its in zip(before, numbers(other), strict=True):
         np.testing.assert_array_equal(mine, its)
+
+
+def test_a_checkpoint_of_another_kind_of_agent_is_named(tmp_path: Path) -> None:
+    neural, sac, kernel = small(), small("sac"), wpg.WPG("tests/Slide-v0")
+    for agent, name in ((neural, "neural"), (sac, "sac"), (kernel, "kernel")):
+        agent.save(tmp_path / name)
+    for agent, name, words in (
+        (neural, "kernel", "'wpg' with critic 'kernel', and this is 'wpg' with 'neural'"),
+        (neural, "sac", "'sac' with critic 'neural', and this is 'wpg' with 'neural'"),
+        (kernel, "neural", "'wpg' with critic 'neural', and this is 'wpg' with 'kernel'"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
+            agent.restore(tmp_path / name)
 
 
 @pytest.mark.parametrize(

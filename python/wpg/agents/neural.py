@@ -23,7 +23,9 @@ from wpg.agents.interaction import (
     EvaluationEnvs,
     far_apart,
     observation_rows,
+    require_finite_start,
     require_finite_transition,
+    require_same_kind,
     require_seed,
     require_total_timesteps,
     told,
@@ -32,7 +34,7 @@ from wpg.agents.settings import setting
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.critics.neural_q import NeuralQ
 from wpg.envs import ContinuousEnv, make
-from wpg.errors import CheckpointError, DivergenceError, UsageError
+from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
 from wpg.evaluation import Evaluation, evaluate
 from wpg.generator import (
     Cloud,
@@ -211,7 +213,7 @@ class NeuralWPG:
     can hold several modes.
 
     Errors: `UsageError` (a ValueError) with one line that says what to do; `NonFiniteError` if the
-    environment gives NaN; `DivergenceError` if the critic's loss is no longer finite.
+    environment or the policy gives NaN; `DivergenceError` if the critic's loss is no longer finite.
 
     Sources: particle step and heat step of arXiv 2605.26078; amortised particles: Wang and Liu
     2016, Haarnoja et al. 2017; the rest as soft actor-critic, Haarnoja et al. 2018.
@@ -307,6 +309,7 @@ class NeuralWPG:
 
         while self.env_steps < end:
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
+            require_finite_start(self.env, observation, self.env_steps)
             episode_return, length, over = 0.0, 0, False
 
             while not over and self.env_steps < end:
@@ -365,9 +368,16 @@ class NeuralWPG:
         states = self._states(observation[None])
         if c.candidates == 1:
             noise = self._behaviour_noise()[None, None]
-            return self._to_env(self.policy.cloud(states, noise).actions[0, 0])
-        cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
-        return self._to_env(self._chosen(states, cloud, c.choice, self.env_steps)[0])
+            unit = self.policy.cloud(states, noise).actions[0, 0]
+        else:
+            cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
+            unit = self._chosen(states, cloud, c.choice, "behaviour", self.env_steps)[0]
+        if not np.isfinite(unit).all():
+            raise NonFiniteError(
+                f"the policy gave action {unit.tolist()} at state {observation.tolist()}, step "
+                f"{self.env_steps}"
+            )
+        return self._to_env(unit)
 
     def _behaviour_noise(self) -> Float32:
         kind = self.config.behaviour_noise
@@ -376,7 +386,9 @@ class NeuralWPG:
         )
         return (self._pink if pink else self._white).at(self.env_steps)
 
-    def _chosen(self, states: Float32, cloud: Cloud, choice: str, step: int) -> Float32:
+    def _chosen(
+        self, states: Float32, cloud: Cloud, choice: str, stream: str, step: int
+    ) -> Float32:
         """One particle (S, D) of each state's cloud: the best, or by Gibbs weights."""
         values = self.critic.value(states, cloud.actions)
         rows = np.arange(len(states))
@@ -384,7 +396,7 @@ class NeuralWPG:
             return cloud.actions[rows, values.argmax(axis=1)]
         exponent = values / np.float32(self.temperature) - log_density(cloud)
         weights = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-        uniform = generator(self.seed, "evaluation", step).random(len(states))
+        uniform = generator(self.seed, stream, step).random(len(states))
         return cloud.actions[rows, choose(weights, uniform)]
 
     def _to_env(self, actions: Float32) -> Float32:
@@ -453,9 +465,14 @@ class NeuralWPG:
         self._temperature.follow(self.entropy, c.learning_rate)
 
     def _diverged(self, what: str) -> DivergenceError:
+        before = (
+            "no loss was finite before"
+            if math.isnan(self.critic_loss)
+            else f"the last finite loss was {self.critic_loss:.4g}"
+        )
         return DivergenceError(
-            f"the critic diverged at step {self.env_steps}, update {self.updates}: {what}; the "
-            f"last finite loss was {self.critic_loss:.4g}. Lower learning_rate or scale the rewards"
+            f"the critic diverged at step {self.env_steps}, update {self.updates}: {what}; "
+            f"{before}. Lower learning_rate or scale the rewards"
         )
 
     # Acting
@@ -500,7 +517,7 @@ class NeuralWPG:
             if mode == "all":
                 actions = cloud.actions
             elif mode == "gibbs":
-                actions = self._chosen(states, cloud, "gibbs", step)
+                actions = self._chosen(states, cloud, "gibbs", "evaluation", step)
             else:
                 a = cloud.actions
                 gaps = np.sqrt(((a[:, :, None] - a[:, None]) ** 2).sum(axis=3)).sum(axis=2)
@@ -611,6 +628,7 @@ class NeuralWPG:
     ) -> dict[str, Any]:
         """Take over what `snapshot` gave; `CheckpointError` and nothing changed if it does not
         fit."""
+        require_same_kind(path, meta, self.agent, self.critic_kind)
         before = {name: holder.arrays() for name, holder in self._parts().items()}
         try:
             of = {
