@@ -90,6 +90,14 @@ def test_a_snapshot_stays_what_it_was_while_the_replay_goes_round() -> None:
     assert len(agent.replay) == 70
 
 
+def test_backups_of_several_steps_do_not_reach_into_the_next_call() -> None:
+    agent = small()
+    agent.learn(50)
+    assert not agent.replay.ended[49]
+    agent.learn(5)
+    assert agent.replay.ended[49]
+
+
 def test_evaluation_leaves_no_trace() -> None:
     one, other = small(evaluation_interval=30, evaluation_episodes=2), small()
     one.learn(100)

@@ -306,6 +306,7 @@ class NeuralWPG:
         end = self.env_steps + require_total_timesteps(total_timesteps)
         if c.evaluation_interval:
             self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
+        self.replay.end_episode()  # where the last call was stopped
 
         while self.env_steps < end:
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
