@@ -147,9 +147,13 @@ class ParticleGenerator:
             tape=tape,
         )
 
-    def points(self, states: Float32, n: int, *, step: int, stream: str = "evaluation") -> Float32:
-        """tanh(mu) (S, N, D): the particles without their Gaussian."""
-        return squashed(self.draw(states, n, step=step, stream=stream).means, UNIT_BOX)
+    def points(self, states: Float32, n: int) -> Float32:
+        """tanh(mu) (S, N, D): particles without their Gaussian, of the same N latents at every
+        state, so that each is a function of its state alone."""
+        noise = standard_normal(
+            (1, n, self.latent_size + self.action_size), seed=self.seed, stream="evaluation"
+        )
+        return squashed(self.cloud(states, np.repeat(noise, len(states), axis=0)).means, UNIT_BOX)
 
     def regress(
         self,

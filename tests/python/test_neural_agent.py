@@ -130,6 +130,9 @@ def test_predict_modes_and_shapes() -> None:
         assert one.dtype == np.float32
         assert state is None
         assert (np.abs(one) <= 2).all()
+    # The best action is a function of the observation, whatever stands beside it.
+    beside = np.array([[0.7, 0.7], seen, [-0.7, 0.1]], np.float32)
+    np.testing.assert_array_equal(agent.predict(beside)[0][1], agent.predict(seen)[0])
     assert agent.predict(seen, mode="all")[0].shape == (6, 3)
     assert agent.particles(seen, 9).shape == (9, 3)
     assert agent.q_values(seen, np.zeros((4, 3))).shape == (4,)

@@ -508,7 +508,7 @@ class NeuralWPG:
         states = self._states(rows)
         n = self.config.evaluation_candidates
         if mode == "best":
-            points = self.policy.points(states, n, step=0)
+            points = self.policy.points(states, n)
             values = self.critic.value(states, points)
             actions = points[np.arange(len(states)), values.argmax(axis=1)]
         elif mode == "sample":
