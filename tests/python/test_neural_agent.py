@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,10 @@ def test_wpg_makes_the_kind_that_is_asked_for(tmp_path: Path) -> None:
     assert isinstance(agent, wpg.WPG)
     assert isinstance(agent, NeuralWPG)
     baseline = wpg.SAC("tests/Slide-v0", **SMALL_SAC)
-    assert not isinstance(baseline, wpg.WPG) or baseline.agent == "sac"
+    assert isinstance(baseline, wpg.WPG)
+    assert baseline.agent == "sac"
+    baseline.save(tmp_path / "sac.npz")
+    assert isinstance(wpg.WPG.load(tmp_path / "sac.npz"), wpg.SAC)
     assert (baseline.config.latent_size, baseline.config.particles) == (0, 1)
     agent.learn(5)
     agent.save(tmp_path / "agent.npz")
@@ -249,6 +253,27 @@ def test_a_checkpoint_of_another_kind_of_agent_is_named(tmp_path: Path) -> None:
 def test_bad_settings_are_named(keywords: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         small(**keywords)
+
+
+def test_a_critic_that_cannot_be_trained_or_saved_is_named() -> None:
+    class Half:
+        value = value_and_action_gradient = fit = target = move_towards = len
+
+    for make in (wpg.WPG, NeuralWPG, wpg.SAC):
+        with pytest.raises(UsageError, match=r"this one has no arrays, restore$"):
+            make("tests/Slide-v0", critic=Half())
+    with pytest.raises(UsageError, match=r"critic is None.* has no value,"):
+        wpg.WPG("tests/Slide-v0", critic=None)
+
+
+def test_a_run_folder_with_an_unknown_agent_is_refused(tmp_path: Path) -> None:
+    from wpg.runs import resume
+
+    for agent, words in (("ppo", "agent is 'ppo'"), (["sac"], r"agent is \['sac'\]")):
+        content = {"env": "tests/Slide-v0", "seed": 1, "total_steps": 5, "settings": {}}
+        (tmp_path / "config.json").write_text(json.dumps({**content, "agent": agent}))
+        with pytest.raises(UsageError, match=words):
+            resume(tmp_path, quiet=True)
 
 
 def test_soft_actor_critic_has_no_particle_settings() -> None:

@@ -48,7 +48,7 @@ from wpg.pink_noise import PinkNoise
 from wpg.policy import choose
 from wpg.replay import Replay
 
-__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic"]
+__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic", "require_trainable"]
 
 Float32 = NDArray[np.float32]
 
@@ -150,6 +150,17 @@ class TrainableCritic(Protocol):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None: ...
 
 
+def require_trainable(critic: Any) -> None:
+    """A critic of one's own has all methods of `TrainableCritic`."""
+    methods = [name for name in vars(TrainableCritic) if not name.startswith("_")]
+    missing = [name for name in methods if not callable(getattr(critic, name, None))]
+    if missing:
+        raise UsageError(
+            f"critic is {critic!r}; it must be the name of a kind, 'kernel' or 'neural', or an "
+            f"object that can be trained: this one has no {', '.join(missing)}"
+        )
+
+
 class Temperature:
     """A fixed temperature, or one that follows the entropy.
 
@@ -232,6 +243,8 @@ class NeuralWPG:
         **config: Any,
     ) -> None:
         self.seed = require_seed(seed)
+        if critic is not None:
+            require_trainable(critic)
         self.settings = settings.from_keywords(self.config_type, config)
         self.config = c = self._full_config()
         self.env = make(env_or_id)
@@ -593,7 +606,7 @@ class NeuralWPG:
         return {
             "critic": self.critic,
             "target": self.target,
-            "policy": self.policy.network,
+            "policy": self.policy,
             "temperature": self._temperature,
             "moments": self.moments,
         }
@@ -659,7 +672,7 @@ class NeuralWPG:
             }
             for part, holder in self._parts().items():
                 holder.restore(of[part])
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
             for name, holder in self._parts().items():
                 holder.restore(before[name])
             raise CheckpointError(f"{path} cannot be used: {error}") from None
