@@ -56,19 +56,12 @@ def acting_law(agent: Any, observations: NDArray[np.float32]) -> tuple[Float64, 
     components = policy.draw(states, COMPONENTS, step=2, stream="evaluation")
     log_density = np.concatenate(
         [
-            log_mixture(points.free[s : s + 1], part(components, s))[0]
+            log_mixture(points.free[s : s + 1], components.of_states(slice(s, s + 1)))[0]
             for s in range(len(observations))
         ]
     ) - log_slope(points.actions, UNIT_BOX)
     actions = agent._middle + half * points.actions
     return actions, log_density.astype(np.float64) - np.log(half).sum()
-
-
-def part(cloud: Any, s: int) -> Any:
-    """One state's cloud."""
-    return type(cloud)(
-        *(getattr(cloud, name)[s : s + 1] for name in list(cloud.__dataclass_fields__)[:-1]), None
-    )
 
 
 def log_gibbs(env: Any, states: Float64, actions: Float64) -> Float64:
