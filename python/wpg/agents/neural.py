@@ -92,14 +92,15 @@ class NeuralConfig:
     latent_size: int = setting(8, 0, 4096)  # 0: one Gaussian per state
     latent_scale: float = setting(1.0, 1e-6, 1e6)
     particles: int = setting(8, 1, 10**5)
-    policy_states: int = setting(32, 1, 10**7)  # of a batch, whose particles are moved
+    policy_states: int = setting(32, 1, 10**7)  # of a batch, at most, whose particles are moved
     policy_delay: int = setting(2, 1, 10**4)  # updates of the critic for one of the policy
     transport_steps: int = setting(2, 1, 1000)
     transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
     drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
-    # further; the law at each state is the policy's either way. "alternate": pink in every other
-    # episode and during the warm-up
+    # further; each alone has the policy's law, but not given the draws that led to its state.
+    # "alternate": pink in every other episode and during the warm-up. Actions that are chosen among
+    # several candidates are white after it
     behaviour_noise: str = setting("alternate", choices=("alternate", "pink", "white"))
     # Acting while data are collected: a particle of the policy, or of so many candidates the best,
     # or one drawn by weights exp(Q / temperature) / pi
@@ -218,8 +219,11 @@ class NeuralWPG:
         y_k <- y_k + h grad (Q - T log pi), `transport_steps` times, see `wpg.generator`
         generator <- Adam step on the squared distance to where its particles have gone
 
-    With one transport step, one particle and no latents this is soft actor-critic; with one step
-    and T = 0 it is a deterministic policy gradient with noise. What the particle policy adds is a
+    h is such that a step's first gradient moves the points by `transport_move`, so Adam sees
+    gradients of one length. But for that, with one transport step, one particle and no latents this
+    is soft actor-critic; with one step and T = 0 it is a deterministic policy gradient with noise.
+    log pi of a few particles is that of their mixture, which has less entropy on average than that
+    of infinitely many. What the particle policy adds is a
     mixture: its entropy and its score are those of many Gaussians, which repel each other and so
     can hold several modes.
 
@@ -442,7 +446,7 @@ class NeuralWPG:
         self.updates += 1
 
     def _soft_value(self, states: Float32, T: np.float32) -> Float32:
-        """V(s) (S,): mean over particles of Q - T log pi, both of the target."""
+        """V(s) (S,): mean over particles of Q - T log pi, Q of the target and pi the policy."""
         c = self.config
         cloud = self.policy.draw(states, c.target_particles, step=2 * self.updates)
         values = self.target.value(states, cloud.actions, aggregate=c.target_aggregate)
