@@ -205,7 +205,8 @@ class Run:
 
     def _append(self, name: str, header: tuple[str, ...], record: dict[str, Any]) -> None:
         with open(self.folder / name, "a", newline="") as file:
-            csv.writer(file).writerow([_cell(record[key]) for key in header])
+            # The line ends of `cut_back`, so that a run that was resumed has the same bytes.
+            csv.writer(file, lineterminator="\n").writerow([_cell(record[key]) for key in header])
 
     # The terminal
 
