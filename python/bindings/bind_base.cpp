@@ -319,7 +319,6 @@ void bind_base(py::module_& m) {
       {"mala_acceptance", Stream::mala_acceptance},
       {"birth_death", Stream::birth_death},
       {"network", Stream::network},
-      {"latent", Stream::latent},
       {"policy", Stream::policy},
   };
   py::dict names;

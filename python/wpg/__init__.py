@@ -42,7 +42,7 @@ finally:
 _core.simd_isa()  # a WPG_SIMD that this machine does not have is refused here, not later
 
 from wpg import critics, density, envs, networks, noise, squash, supports, transport
-from wpg.errors import CheckpointError, NonFiniteError, UsageError
+from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
 from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_isa, simd_isa
 from wpg.transport import flow
 
@@ -56,6 +56,7 @@ __all__ = [
     "SAC",
     "WPG",
     "CheckpointError",
+    "DivergenceError",
     "NonFiniteError",
     "UsageError",
     "critics",

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wpg.errors import UsageError
+from wpg.errors import DivergenceError, NonFiniteError, UsageError
 
 __all__ = ["main"]
+
+
+# Of a run that says nothing else: what each kind of critic needs on the tasks that it is for.
+TOTAL_STEPS = {"kernel": 3000, "neural": 100_000}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=["wpg", "sac"],
         help="particles, or a Gaussian a state: soft actor-critic",
     )
-    train.add_argument("--total-steps", type=int, metavar="N", help="environment steps (3000)")
+    train.add_argument(
+        "--total-steps", type=int, metavar="N", help="environment steps (3000; neural 100000)"
+    )
     train.add_argument("--seed", type=int, metavar="K", help="names every random draw (0)")
     train.add_argument("--temperature", metavar="T|auto", help="weight of entropy, reward units")
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder (runs/ENV-seedK)")
@@ -190,7 +196,9 @@ def _train(arguments: argparse.Namespace) -> int:
         result = runs.train(
             arguments.env,
             seed=seed,
-            total_steps=3000 if arguments.total_steps is None else arguments.total_steps,
+            total_steps=TOTAL_STEPS[critic]
+            if arguments.total_steps is None
+            else arguments.total_steps,
             folder=folder,
             settings=_settings(arguments),
             agent=agent,
@@ -392,7 +400,10 @@ def _require_writable(path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 2 bad input, 130 stopped by Ctrl-C."""
+    """Entry point; returns the exit status.
+
+    0 done, 2 bad input, NaN from an environment or a critic that diverged, 130 stopped by Ctrl-C
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
@@ -417,7 +428,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "bench": _bench,
         }[arguments.command]
         return command(arguments)
-    except (UsageError, ValueError, TypeError, MemoryError) as error:
+    except (ValueError, TypeError, MemoryError, NonFiniteError, DivergenceError) as error:
         print(f"wpg: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

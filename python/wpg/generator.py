@@ -44,6 +44,7 @@ Float32 = NDArray[np.float32]
 
 UNIT_BOX = Box(-1.0, 1.0, boundary="tanh")
 LOG_2PI = float(np.log(2.0 * np.pi))
+MOST_PAIRS = 2**23  # numbers in an array over all pairs of particles; 32 MiB
 
 
 @dataclass
@@ -64,6 +65,18 @@ class Cloud:
         free = means + deviation * self.noise
         actions: Float32 = squashed(free, UNIT_BOX)
         return Cloud(means, log_deviation, self.noise, free, actions, self.clipped, None)
+
+    def of_states(self, rows: slice) -> Cloud:
+        """The part of some states, without the tape."""
+        return Cloud(
+            self.means[rows],
+            self.log_deviation[rows],
+            self.noise[rows],
+            self.free[rows],
+            self.actions[rows],
+            self.clipped[rows],
+            None,
+        )
 
 
 class ParticleGenerator:
@@ -147,9 +160,13 @@ class ParticleGenerator:
             tape=tape,
         )
 
-    def points(self, states: Float32, n: int, *, step: int, stream: str = "evaluation") -> Float32:
-        """tanh(mu) (S, N, D): the particles without their Gaussian."""
-        return squashed(self.draw(states, n, step=step, stream=stream).means, UNIT_BOX)
+    def points(self, states: Float32, n: int) -> Float32:
+        """tanh(mu) (S, N, D): particles without their Gaussian, of the same N latents at every
+        state, so that each is a function of its state alone."""
+        noise = standard_normal(
+            (1, n, self.latent_size + self.action_size), seed=self.seed, stream="evaluation"
+        )
+        return squashed(self.cloud(states, np.repeat(noise, len(states), axis=0)).means, UNIT_BOX)
 
     def regress(
         self,
@@ -204,8 +221,19 @@ def log_mixture(points: Float32, cloud: Cloud) -> tuple[Float32, Float32]:
 
 
 def log_density(cloud: Cloud) -> Float32:
-    """log pi (S, N) of a cloud's own actions in [-1, 1]^D, by its own mixture."""
-    return _own_mixture(cloud)[0] - log_slope(cloud.actions, UNIT_BOX)
+    """log pi (S, N) of a cloud's own actions in [-1, 1]^D, by its own mixture.
+
+    Cost: S N^2 D; memory: that of the states whose pairs fit into `MOST_PAIRS`, one at least.
+    """
+    S, N, D = cloud.means.shape
+    block = max(1, MOST_PAIRS // (N * N * D)) if N > 1 else max(1, S)
+    if block >= S:
+        log_m = _own_mixture(cloud)[0]
+    else:
+        starts = range(0, S, block)
+        parts = [_own_mixture(cloud.of_states(slice(s, s + block)))[0] for s in starts]
+        log_m = np.concatenate(parts)
+    return log_m - log_slope(cloud.actions, UNIT_BOX)
 
 
 def _own_mixture(cloud: Cloud) -> tuple[Float32, Float32]:

@@ -3,8 +3,9 @@
     xi_t = K^(-1/2) sum_{k < K} n_k(floor(t / 2^k)),   n_k(j) ~ N(0, 1) independent
 
 A sum of octaves, each held twice as long as the one before: the spectrum falls like 1/f between
-1/2^K and 1/2. Every xi_t alone is exactly standard normal, so a policy that acts with it has at
-every state the law that it has with white noise; only its steps depend on each other.
+1/2^K and 1/2. Every xi_t alone is exactly standard normal; given the draws before it, and so given
+the state that they led to, it is not. A policy that acts with it is therefore another one in its
+own trajectories: good for an off-policy learner's data, not for measuring the policy.
 
 Sources: the sum of octaves: Voss and Clarke 1978, Gardner 1978; pink noise in exploration: Eberhard
 et al. 2023.

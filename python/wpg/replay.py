@@ -19,9 +19,8 @@ class Replay:
     """Transitions (s, a, r, s', terminated, ended), observations raw and in float32.
 
     A truncated episode has ended but not terminated: its last state still has a value. Rows are
-    appended;
-    with a capacity, the oldest row is overwritten once it is reached. Memory grows with what is
-    stored: a row has 8 O + 4 D + 10 bytes.
+    appended; with a capacity, the oldest row is overwritten once it is reached. Memory grows with
+    what is stored: a row has 8 O + 4 D + 10 bytes.
 
     Parameters
     ----------
@@ -99,12 +98,21 @@ class Replay:
         if self._next == self.capacity:
             self._next = 0
 
+    def end_episode(self) -> None:
+        """The next row does not follow from the newest one, though no episode ended there: who
+        added rows has left off in the middle of one."""
+        newest = self._next - 1  # -1 is the last row, where the next one goes to the first
+        if self._size and not self._rows["ended"][newest]:
+            if self._shared:
+                self._rows["ended"] = self._rows["ended"].copy()
+            self._rows["ended"][newest] = True
+
     def _grow(self, room: int) -> None:
         if self.capacity is not None:
             room = min(room, self.capacity)
         for name, rows in self._rows.items():
             grown = np.empty((room, *rows.shape[1:]), rows.dtype)
-            grown[: self._size] = rows
+            grown[: self._size] = rows[: self._size]
             self._rows[name] = grown  # one field after the other, so that only one is there twice
 
     def __getattr__(self, name: str) -> NDArray[Any]:
@@ -158,8 +166,10 @@ class Replay:
         arrays = {"ended": arrays["terminated"], **arrays}
         size = len(arrays["rewards"])
         following = int(arrays.get("next", size))  # files of before there was a capacity lack it
-        if any(len(arrays[name]) != size for name in FIELDS):
-            raise ValueError("its fields have different numbers of rows")
+        for name in FIELDS:
+            wanted = (size, *replay._rows[name].shape[1:])
+            if arrays[name].shape != wanted:
+                raise ValueError(f"its {name} have shape {arrays[name].shape}; {wanted} is wanted")
         full = size == capacity
         if (capacity is not None and size > capacity) or not (
             0 <= following < size if full else following == size

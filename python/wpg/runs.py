@@ -184,7 +184,7 @@ class Run:
 
     def finish(self, agent: Any, total_steps: int, result: Evaluation) -> dict[str, Any]:
         """The final checkpoint and result.json."""
-        self._clear()
+        self.clear_line()
         meta, arrays = agent.snapshot()
         meta["wall_seconds"] = self.seconds()
         write_checkpoint(self.folder / CHECKPOINT, meta, arrays)
@@ -205,17 +205,19 @@ class Run:
 
     def _append(self, name: str, header: tuple[str, ...], record: dict[str, Any]) -> None:
         with open(self.folder / name, "a", newline="") as file:
-            csv.writer(file).writerow([_cell(record[key]) for key in header])
+            # The line ends of `cut_back`, so that a run that was resumed has the same bytes.
+            csv.writer(file, lineterminator="\n").writerow([_cell(record[key]) for key in header])
 
     # The terminal
 
     def say(self, text: str) -> None:
         """A line of its own, in place of the progress line."""
-        self._clear()
+        self.clear_line()
         if not self.quiet:
             print(text, file=self.stream, flush=True)
 
-    def _clear(self) -> None:
+    def clear_line(self) -> None:
+        """Take the progress line away."""
         if self._drawn:
             print("\r\x1b[K", end="", file=self.stream, flush=True)
             self._drawn = False
@@ -307,6 +309,10 @@ def _go_on(agent: Any, run: Run, total_steps: int) -> dict[str, Any]:
     except KeyboardInterrupt:
         run.save()
         run.say(f"stopped; go on with: wpg train --resume {run.folder}")
+        raise
+    except Exception:  # of the environment or the critic: the last whole episode is kept
+        run.save()
+        run.clear_line()
         raise
     return run.finish(agent, total_steps, result)
 

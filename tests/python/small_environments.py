@@ -86,6 +86,34 @@ class Broken(Slide):
         return observation, (float("nan") if self.time == 7 else reward), *rest
 
 
+class BrokenLate(Slide):
+    """Two whole episodes, and NaN in the third."""
+
+    episodes = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.episodes += 1
+        observation, info = super().reset(seed=seed)
+        self.place = 0.0
+        return 0 * observation, info
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = super().step(0 * action)
+        broken = self.episodes == 3 and self.time == 7
+        return observation, (float("nan") if broken else reward), *rest
+
+
+class BrokenStart(Slide):
+    """Gives NaN at its second reset."""
+
+    episodes = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.episodes += 1
+        observation, info = super().reset(seed=seed)
+        return (np.nan if self.episodes == 2 else 1) * observation, info
+
+
 class Images(Slide):
     observation_space = spaces.Box(0, 255, (32, 32, 3), np.uint8)
 
@@ -102,6 +130,8 @@ def register() -> None:
         ("Many3", Many, {"dimension": 3}),
         ("Many2", Many, {"dimension": 2}),
         ("Broken", Broken, {}),
+        ("BrokenLate", BrokenLate, {}),
+        ("BrokenStart", BrokenStart, {}),
         ("Images", Images, {}),
         ("Unbounded", Unbounded, {}),
     ):

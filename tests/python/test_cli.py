@@ -94,7 +94,8 @@ def test_train_evaluate_and_resume_after_a_kill(tmp_path: Path) -> None:
     process.wait()
     wpg("train", "--resume", killed, "--threads", 2)
     assert result(killed) == content
-    assert (killed / "evaluations.csv").read_text() == (whole / "evaluations.csv").read_text()
+    assert (killed / "evaluations.csv").read_bytes() == (whole / "evaluations.csv").read_bytes()
+    assert b"\r" not in (killed / "progress.csv").read_bytes()
 
     # A finished run says so and changes nothing; a run folder is never overwritten.
     before = (killed / "result.json").read_text()

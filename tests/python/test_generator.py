@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from wpg import generator
 from wpg.generator import (
     UNIT_BOX,
     Cloud,
@@ -64,6 +65,16 @@ def test_density_is_the_mixtures(S: int, N: int, D: int) -> None:
             # Squares of up to 5 deviations and a tanh within 1e-3 of the wall, in float32.
             assert log_mixture(cloud.free, cloud)[0][s, k] == pytest.approx(exact, abs=2e-5)
             assert log_density(cloud)[s, k] == pytest.approx(in_actions, abs=1e-4)
+
+
+def test_density_does_not_depend_on_how_states_share_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud, _ = random_cloud(4, 7, 5, 3)
+    whole = log_density(cloud)
+    for most in (1, 2 * 5 * 5 * 3):  # one state at a time, and two
+        monkeypatch.setattr(generator, "MOST_PAIRS", most)
+        np.testing.assert_array_equal(log_density(cloud), whole)
 
 
 @pytest.mark.closed_form

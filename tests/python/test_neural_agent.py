@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ def test_a_snapshot_stays_what_it_was_while_the_replay_goes_round() -> None:
     assert len(agent.replay) == 70
 
 
+def test_backups_of_several_steps_do_not_reach_into_the_next_call() -> None:
+    agent = small()
+    agent.learn(50)
+    assert not agent.replay.ended[49]
+    agent.learn(5)
+    assert agent.replay.ended[49]
+
+
 def test_evaluation_leaves_no_trace() -> None:
     one, other = small(evaluation_interval=30, evaluation_episodes=2), small()
     one.learn(100)
@@ -103,7 +112,10 @@ def test_wpg_makes_the_kind_that_is_asked_for(tmp_path: Path) -> None:
     assert isinstance(agent, wpg.WPG)
     assert isinstance(agent, NeuralWPG)
     baseline = wpg.SAC("tests/Slide-v0", **SMALL_SAC)
-    assert not isinstance(baseline, wpg.WPG) or baseline.agent == "sac"
+    assert isinstance(baseline, wpg.WPG)
+    assert baseline.agent == "sac"
+    baseline.save(tmp_path / "sac.npz")
+    assert isinstance(wpg.WPG.load(tmp_path / "sac.npz"), wpg.SAC)
     assert (baseline.config.latent_size, baseline.config.particles) == (0, 1)
     agent.learn(5)
     agent.save(tmp_path / "agent.npz")
@@ -122,6 +134,9 @@ def test_predict_modes_and_shapes() -> None:
         assert one.dtype == np.float32
         assert state is None
         assert (np.abs(one) <= 2).all()
+    # The best action is a function of the observation, whatever stands beside it.
+    beside = np.array([[0.7, 0.7], seen, [-0.7, 0.1]], np.float32)
+    np.testing.assert_array_equal(agent.predict(beside)[0][1], agent.predict(seen)[0])
     assert agent.predict(seen, mode="all")[0].shape == (6, 3)
     assert agent.particles(seen, 9).shape == (9, 3)
     assert agent.q_values(seen, np.zeros((4, 3))).shape == (4,)
@@ -153,6 +168,25 @@ def test_nan_from_the_environment_stops_with_its_place() -> None:
         small(env="tests/Broken-v0").learn(30)
 
 
+@pytest.mark.parametrize("critic", ["neural", "kernel"])
+def test_nan_at_a_reset_stops_before_anything_has_learned_it(critic: str) -> None:
+    agent = make_agent(
+        "tests/BrokenStart-v0", agent="wpg", critic=critic, seed=1, evaluation_interval=0
+    )
+    with pytest.raises(NonFiniteError, match=r"tests/BrokenStart-v0 started .*\[nan\] at step"):
+        agent.learn(100)
+    assert np.isfinite(agent.replay.observations).all()
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_an_action_that_is_no_number_is_the_policys_own_fault(candidates: int) -> None:
+    agent = small(candidates=candidates)
+    agent.learn(65)
+    agent.policy.network.parameters[:] = np.nan
+    with pytest.raises(NonFiniteError, match=r"the policy gave action \[nan\] .* step 65"):
+        agent.learn(5)
+
+
 class Loud(small_environments.Slide):
     """Rewards so large that float32 cannot hold their squares."""
 
@@ -163,7 +197,7 @@ class Loud(small_environments.Slide):
 
 def test_a_diverging_critic_is_named_with_its_last_loss() -> None:
     agent = small(env=Loud())
-    with pytest.raises(DivergenceError, match=r"diverged at step 60, update 0.*learning_rate"):
+    with pytest.raises(DivergenceError, match=r"diverged at step 60, update 0: .*learning_rate"):
         agent.learn(200)
 
 
@@ -192,6 +226,19 @@ def test_a_checkpoint_of_another_environment_is_refused_and_changes_nothing(
         np.testing.assert_array_equal(mine, its)
 
 
+def test_a_checkpoint_of_another_kind_of_agent_is_named(tmp_path: Path) -> None:
+    neural, sac, kernel = small(), small("sac"), wpg.WPG("tests/Slide-v0")
+    for agent, name in ((neural, "neural"), (sac, "sac"), (kernel, "kernel")):
+        agent.save(tmp_path / name)
+    for agent, name, words in (
+        (neural, "kernel", "'wpg' with critic 'kernel', and this is 'wpg' with 'neural'"),
+        (neural, "sac", "'sac' with critic 'neural', and this is 'wpg' with 'neural'"),
+        (kernel, "neural", "'wpg' with critic 'neural', and this is 'wpg' with 'kernel'"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
+            agent.restore(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
@@ -206,6 +253,27 @@ def test_a_checkpoint_of_another_environment_is_refused_and_changes_nothing(
 def test_bad_settings_are_named(keywords: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         small(**keywords)
+
+
+def test_a_critic_that_cannot_be_trained_or_saved_is_named() -> None:
+    class Half:
+        value = value_and_action_gradient = fit = target = move_towards = len
+
+    for make in (wpg.WPG, NeuralWPG, wpg.SAC):
+        with pytest.raises(UsageError, match=r"this one has no arrays, restore$"):
+            make("tests/Slide-v0", critic=Half())
+    with pytest.raises(UsageError, match=r"critic is None.* has no value,"):
+        wpg.WPG("tests/Slide-v0", critic=None)
+
+
+def test_a_run_folder_with_an_unknown_agent_is_refused(tmp_path: Path) -> None:
+    from wpg.runs import resume
+
+    for agent, words in (("ppo", "agent is 'ppo'"), (["sac"], r"agent is \['sac'\]")):
+        content = {"env": "tests/Slide-v0", "seed": 1, "total_steps": 5, "settings": {}}
+        (tmp_path / "config.json").write_text(json.dumps({**content, "agent": agent}))
+        with pytest.raises(UsageError, match=words):
+            resume(tmp_path, quiet=True)
 
 
 def test_soft_actor_critic_has_no_particle_settings() -> None:
@@ -235,3 +303,19 @@ def test_environments_are_told_apart_from_their_copies() -> None:
     env = gymnasium.make("tests/Slide-v0")
     agent = small(env=env)
     assert all(other.env is not env for other in agent.evaluation_envs(2))
+
+
+@pytest.mark.parametrize("critic", ["neural", "kernel"])
+def test_nan_ends_a_run_with_one_line_and_keeps_the_last_whole_episode(
+    critic: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wpg.cli import main
+    from wpg.runs import load_agent
+
+    folder = tmp_path / "run"
+    words = f"train tests/BrokenLate-v0 --critic {critic} --quiet --out {folder}".split()
+    assert main([*words, "--set=evaluation_interval=0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tests/BrokenLate-v0 gave reward nan" in line
+    assert "step 46" in line
+    assert load_agent(folder).env_steps == 40

@@ -70,6 +70,30 @@ def test_several_steps_stop_where_the_episode_or_the_record_ends(rows: int, step
     assert set(first) == set(range(rows - len(replay), rows))
 
 
+@pytest.mark.parametrize("rows", [5, 30, 41])
+def test_an_episode_that_was_left_ends_there_for_later_rows(rows: int) -> None:
+    replay = filled(rows, 30, 100)
+    early = replay.arrays()["ended"]
+    replay.end_episode()
+    assert not early.any()  # views stay as they are
+    assert replay.ended.sum() == 1
+    replay.add(np.ones(1, np.float32), np.ones(1, np.float32), 1e6, np.ones(1, np.float32), False)
+    batch = replay.sample(300, np.random.default_rng(0), steps=3)
+    old = batch["observations"][:, 0] != 1
+    assert old.any()
+    assert (batch["rewards"][old] < 1e6).all()
+    again = Replay(1, 1)
+    again.end_episode()  # nothing to end
+    assert len(again) == 0
+
+
+def test_rows_of_other_shapes_are_refused() -> None:
+    arrays = filled(5, 30, 4).arrays()
+    for name, other in (("rewards", np.zeros((5, 2))), ("next_observations", np.zeros((5, 2)))):
+        with pytest.raises(ValueError, match=f"its {name} have shape"):
+            Replay.from_arrays({**arrays, name: other}, 30)
+
+
 def test_the_oldest_rows_are_overwritten_and_views_are_left_alone() -> None:
     replay = filled(30, 30, 4)
     assert replay.overwrites

@@ -26,7 +26,7 @@ namespace wpg {
 enum class Stream : std::uint32_t {
   langevin = 0,     // the noise of a Langevin step
   initial = 1,      // where particles start
-  behaviour = 2,    // which particle acts while data are collected
+  behaviour = 2,    // which particle acts while data are collected, or how it is drawn
   exploration = 3,  // actions before there is a critic
   evaluation = 4,   // which particle acts in a sampled evaluation
   centers = 5,      // which data become centres
@@ -37,8 +37,7 @@ enum class Stream : std::uint32_t {
   mala_acceptance = 10,
   birth_death = 11,
   network = 12,  // where the weights of a network start
-  latent = 13,   // what a particle generator is fed
-  policy = 14,   // the noise of a policy's actions, in the backup and in its own update
+  policy = 13,   // latent draws and noise of a policy's particles, in the backup and its own update
 };
 
 inline constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 40;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -11,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv
-from wpg.errors import NonFiniteError, UsageError
+from wpg.errors import CheckpointError, NonFiniteError, UsageError
 
 __all__ = [
     "Callback",
     "EvaluationEnvs",
     "far_apart",
     "observation_rows",
+    "require_finite_start",
     "require_finite_transition",
+    "require_same_kind",
     "require_seed",
     "require_total_timesteps",
     "told",
@@ -65,6 +68,28 @@ def require_finite_transition(
         raise NonFiniteError(
             f"{env.name} gave reward {reward} and observation {observation.tolist()} at "
             f"step {env_steps}"
+        )
+
+
+def require_finite_start(
+    env: ContinuousEnv, observation: NDArray[np.float32], env_steps: int
+) -> None:
+    """The same for the observation that an episode starts with."""
+    if not np.isfinite(observation).all():
+        raise NonFiniteError(
+            f"{env.name} started an episode with observation {observation.tolist()} at step "
+            f"{env_steps}"
+        )
+
+
+def require_same_kind(path: Path, meta: dict[str, Any], agent: str, critic: str) -> None:
+    """A file of another kind of agent is named as such; files of before there were several kinds
+    hold the kernel agent."""
+    found = meta.get("agent", "wpg"), meta.get("kind", "kernel")
+    if found != (agent, critic):
+        raise CheckpointError(
+            f"{path} cannot be used: it holds agent {found[0]!r} with critic {found[1]!r}, and "
+            f"this is {agent!r} with {critic!r}"
         )
 
 

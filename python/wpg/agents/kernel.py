@@ -21,7 +21,9 @@ from wpg.agents.interaction import (
     EvaluationEnvs,
     far_apart,
     observation_rows,
+    require_finite_start,
     require_finite_transition,
+    require_same_kind,
     require_seed,
     require_total_timesteps,
     told,
@@ -166,6 +168,7 @@ class KernelWPG:
 
         while self.env_steps < end:
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
+            require_finite_start(self.env, observation, self.env_steps)
             cloud = self.policy.start(1)
             episode_return, length, over = 0.0, 0, False
 
@@ -499,6 +502,7 @@ class KernelWPG:
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> dict[str, Any]:
         """Take over what `snapshot` gave; `CheckpointError` if it does not fit."""
+        require_same_kind(path, meta, self.agent, self.critic_kind)
         try:
             rows = {
                 k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")

@@ -23,7 +23,9 @@ from wpg.agents.interaction import (
     EvaluationEnvs,
     far_apart,
     observation_rows,
+    require_finite_start,
     require_finite_transition,
+    require_same_kind,
     require_seed,
     require_total_timesteps,
     told,
@@ -32,7 +34,7 @@ from wpg.agents.settings import setting
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.critics.neural_q import NeuralQ
 from wpg.envs import ContinuousEnv, make
-from wpg.errors import CheckpointError, DivergenceError, UsageError
+from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
 from wpg.evaluation import Evaluation, evaluate
 from wpg.generator import (
     Cloud,
@@ -46,7 +48,7 @@ from wpg.pink_noise import PinkNoise
 from wpg.policy import choose
 from wpg.replay import Replay
 
-__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic"]
+__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic", "require_trainable"]
 
 Float32 = NDArray[np.float32]
 
@@ -90,14 +92,15 @@ class NeuralConfig:
     latent_size: int = setting(8, 0, 4096)  # 0: one Gaussian per state
     latent_scale: float = setting(1.0, 1e-6, 1e6)
     particles: int = setting(8, 1, 10**5)
-    policy_states: int = setting(32, 1, 10**7)  # of a batch, whose particles are moved
+    policy_states: int = setting(32, 1, 10**7)  # of a batch, at most, whose particles are moved
     policy_delay: int = setting(2, 1, 10**4)  # updates of the critic for one of the policy
     transport_steps: int = setting(2, 1, 1000)
     transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
     drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
-    # further; the law at each state is the policy's either way. "mixed": pink in every fourth
-    # episode
+    # further; each alone has the policy's law, but not given the draws that led to its state.
+    # "mixed": pink in every fourth episode. Actions that are chosen among several candidates are
+    # white after the warm-up
     behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
     # Acting while data are collected: a particle of the policy, or of so many candidates the best,
     # or one drawn by weights exp(Q / temperature) / pi
@@ -146,6 +149,17 @@ class TrainableCritic(Protocol):
     def arrays(self) -> dict[str, NDArray[Any]]: ...
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None: ...
+
+
+def require_trainable(critic: Any) -> None:
+    """A critic of one's own has all methods of `TrainableCritic`."""
+    methods = [name for name in vars(TrainableCritic) if not name.startswith("_")]
+    missing = [name for name in methods if not callable(getattr(critic, name, None))]
+    if missing:
+        raise UsageError(
+            f"critic is {critic!r}; it must be the name of a kind, 'kernel' or 'neural', or an "
+            f"object that can be trained: this one has no {', '.join(missing)}"
+        )
 
 
 class Temperature:
@@ -205,13 +219,16 @@ class NeuralWPG:
         y_k <- y_k + h grad (Q - T log pi), `transport_steps` times, see `wpg.generator`
         generator <- Adam step on the squared distance to where its particles have gone
 
-    With one transport step, one particle and no latents this is soft actor-critic; with one step
-    and T = 0 it is a deterministic policy gradient with noise. What the particle policy adds is a
+    h is such that a step's first gradient moves the points by `transport_move`, so Adam sees
+    gradients of one length. But for that, with one transport step, one particle and no latents this
+    is soft actor-critic; with one step and T = 0 it is a deterministic policy gradient with noise.
+    log pi of a few particles is that of their mixture, which has less entropy on average than that
+    of infinitely many. What the particle policy adds is a
     mixture: its entropy and its score are those of many Gaussians, which repel each other and so
     can hold several modes.
 
     Errors: `UsageError` (a ValueError) with one line that says what to do; `NonFiniteError` if the
-    environment gives NaN; `DivergenceError` if the critic's loss is no longer finite.
+    environment or the policy gives NaN; `DivergenceError` if the critic's loss is no longer finite.
 
     Sources: particle step and heat step of arXiv 2605.26078; amortised particles: Wang and Liu
     2016, Haarnoja et al. 2017; the rest as soft actor-critic, Haarnoja et al. 2018.
@@ -230,6 +247,8 @@ class NeuralWPG:
         **config: Any,
     ) -> None:
         self.seed = require_seed(seed)
+        if critic is not None:
+            require_trainable(critic)
         self.settings = settings.from_keywords(self.config_type, config)
         self.config = c = self._full_config()
         self.env = make(env_or_id)
@@ -304,9 +323,11 @@ class NeuralWPG:
         end = self.env_steps + require_total_timesteps(total_timesteps)
         if c.evaluation_interval:
             self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
+        self.replay.end_episode()  # where the last call was stopped
 
         while self.env_steps < end:
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
+            require_finite_start(self.env, observation, self.env_steps)
             episode_return, length, over = 0.0, 0, False
 
             while not over and self.env_steps < end:
@@ -365,16 +386,25 @@ class NeuralWPG:
         states = self._states(observation[None])
         if c.candidates == 1:
             noise = self._behaviour_noise()[None, None]
-            return self._to_env(self.policy.cloud(states, noise).actions[0, 0])
-        cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
-        return self._to_env(self._chosen(states, cloud, c.choice, self.env_steps)[0])
+            unit = self.policy.cloud(states, noise).actions[0, 0]
+        else:
+            cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
+            unit = self._chosen(states, cloud, c.choice, "behaviour", self.env_steps)[0]
+        if not np.isfinite(unit).all():
+            raise NonFiniteError(
+                f"the policy gave action {unit.tolist()} at state {observation.tolist()}, step "
+                f"{self.env_steps}"
+            )
+        return self._to_env(unit)
 
     def _behaviour_noise(self) -> Float32:
         kind = self.config.behaviour_noise
         pink = kind == "pink" or (kind == "mixed" and self.episodes % 4 == 1)
         return (self._pink if pink else self._white).at(self.env_steps)
 
-    def _chosen(self, states: Float32, cloud: Cloud, choice: str, step: int) -> Float32:
+    def _chosen(
+        self, states: Float32, cloud: Cloud, choice: str, stream: str, step: int
+    ) -> Float32:
         """One particle (S, D) of each state's cloud: the best, or by Gibbs weights."""
         values = self.critic.value(states, cloud.actions)
         rows = np.arange(len(states))
@@ -382,7 +412,7 @@ class NeuralWPG:
             return cloud.actions[rows, values.argmax(axis=1)]
         exponent = values / np.float32(self.temperature) - log_density(cloud)
         weights = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-        uniform = generator(self.seed, "evaluation", step).random(len(states))
+        uniform = generator(self.seed, stream, step).random(len(states))
         return cloud.actions[rows, choose(weights, uniform)]
 
     def _to_env(self, actions: Float32) -> Float32:
@@ -414,7 +444,7 @@ class NeuralWPG:
         self.updates += 1
 
     def _soft_value(self, states: Float32, T: np.float32) -> Float32:
-        """V(s) (S,): mean over particles of Q - T log pi, both of the target."""
+        """V(s) (S,): mean over particles of Q - T log pi, Q of the target and pi the policy."""
         c = self.config
         cloud = self.policy.draw(states, c.target_particles, step=2 * self.updates)
         values = self.target.value(states, cloud.actions, aggregate=c.target_aggregate)
@@ -451,9 +481,14 @@ class NeuralWPG:
         self._temperature.follow(self.entropy, c.learning_rate)
 
     def _diverged(self, what: str) -> DivergenceError:
+        before = (
+            "no loss was finite before"
+            if math.isnan(self.critic_loss)
+            else f"the last finite loss was {self.critic_loss:.4g}"
+        )
         return DivergenceError(
-            f"the critic diverged at step {self.env_steps}, update {self.updates}: {what}; the "
-            f"last finite loss was {self.critic_loss:.4g}. Lower learning_rate or scale the rewards"
+            f"the critic diverged at step {self.env_steps}, update {self.updates}: {what}; "
+            f"{before}. Lower learning_rate or scale the rewards"
         )
 
     # Acting
@@ -488,7 +523,7 @@ class NeuralWPG:
         states = self._states(rows)
         n = self.config.evaluation_candidates
         if mode == "best":
-            points = self.policy.points(states, n, step=0)
+            points = self.policy.points(states, n)
             values = self.critic.value(states, points)
             actions = points[np.arange(len(states)), values.argmax(axis=1)]
         elif mode == "sample":
@@ -498,7 +533,7 @@ class NeuralWPG:
             if mode == "all":
                 actions = cloud.actions
             elif mode == "gibbs":
-                actions = self._chosen(states, cloud, "gibbs", step)
+                actions = self._chosen(states, cloud, "gibbs", "evaluation", step)
             else:
                 a = cloud.actions
                 gaps = np.sqrt(((a[:, :, None] - a[:, None]) ** 2).sum(axis=3)).sum(axis=2)
@@ -573,7 +608,7 @@ class NeuralWPG:
         return {
             "critic": self.critic,
             "target": self.target,
-            "policy": self.policy.network,
+            "policy": self.policy,
             "temperature": self._temperature,
             "moments": self.moments,
         }
@@ -609,6 +644,7 @@ class NeuralWPG:
     ) -> dict[str, Any]:
         """Take over what `snapshot` gave; `CheckpointError` and nothing changed if it does not
         fit."""
+        require_same_kind(path, meta, self.agent, self.critic_kind)
         before = {name: holder.arrays() for name, holder in self._parts().items()}
         try:
             of = {
@@ -638,7 +674,7 @@ class NeuralWPG:
             }
             for part, holder in self._parts().items():
                 holder.restore(of[part])
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
             for name, holder in self._parts().items():
                 holder.restore(before[name])
             raise CheckpointError(f"{path} cannot be used: {error}") from None

@@ -48,7 +48,8 @@ class SAC(NeuralWPG):
     """Soft actor-critic on the same critic, replay and loop as `NeuralWPG`.
 
     One squashed Gaussian per state, its gradient at one draw, no transport beyond it: the policy
-    class is the only difference. Deterministic actions are tanh of the Gaussian's mean.
+    class is the only difference. The gradient's length is set before Adam sees it, as there; the
+    usual form leaves it as it is. Deterministic actions are tanh of the Gaussian's mean.
 
     Source: Haarnoja et al. 2018, with the tuned temperature of its second version.
     """

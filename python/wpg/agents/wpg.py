@@ -10,7 +10,7 @@ import gymnasium
 
 from wpg.agents import settings
 from wpg.agents.kernel import KernelConfig, KernelWPG
-from wpg.agents.neural import NeuralConfig, NeuralWPG
+from wpg.agents.neural import NeuralConfig, NeuralWPG, require_trainable
 from wpg.agents.sac import SAC, SACConfig
 from wpg.checkpoint import read_checkpoint
 from wpg.errors import CheckpointError, UsageError
@@ -26,7 +26,7 @@ KINDS: dict[tuple[str, str], tuple[type[Any], type[Any]]] = {
 
 
 def _kind(agent: Any, critic: Any) -> tuple[type[Any], type[Any]]:
-    if (agent, critic) not in KINDS:
+    if not (isinstance(agent, str) and isinstance(critic, str)) or (agent, critic) not in KINDS:
         known = ", ".join(f"{a!r} with {c!r}" for a, c in KINDS)
         raise UsageError(f"agent is {agent!r} with critic {critic!r}; known are {known}")
     return KINDS[agent, critic]
@@ -55,7 +55,8 @@ class WPG(metaclass=ABCMeta):  # noqa: B024 (abstract, so that agents can regist
     seed : names every random draw of the run, 0 <= seed < 2^63
     **config : settings, see `KernelConfig` and `NeuralConfig`
 
-    Returns a `KernelWPG` or `NeuralWPG`; both count as instances of this class.
+    Returns a `KernelWPG` or `NeuralWPG`; both count as instances of this class, and so does `SAC`,
+    which is a `NeuralWPG`.
     Errors: `UsageError` (a ValueError) with one line that says what to do.
 
     Source: arXiv 2605.26078.
@@ -70,25 +71,13 @@ class WPG(metaclass=ABCMeta):  # noqa: B024 (abstract, so that agents can regist
     ) -> Any:
         if isinstance(critic, str):
             return make_agent(env_or_id, agent="wpg", critic=critic, seed=seed, **config)
-        missing = [
-            name
-            for name in ("value_and_action_gradient", "value", "fit", "target", "move_towards")
-            if not callable(getattr(critic, name, None))
-        ]
-        if missing:
-            raise UsageError(
-                f"critic is {critic!r}; it must be 'kernel', 'neural' or an object that can be "
-                f"trained: this one has no {', '.join(missing)}"
-            )
+        require_trainable(critic)
         return NeuralWPG(env_or_id, seed=seed, critic=critic, **config)
 
     @classmethod
     def load(cls, path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> Any:
-        """The agent that `save` wrote; see `wpg.agents.load`."""
-        agent = load(path, env)
-        if not isinstance(agent, WPG):
-            raise UsageError(f"{path} holds {agent.agent!r}; use wpg.agents.load")
-        return agent
+        """The agent of any kind that `save` wrote, a `SAC` too; see `wpg.agents.load`."""
+        return load(path, env)
 
 
 WPG.register(KernelWPG)

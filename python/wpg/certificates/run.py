@@ -30,14 +30,15 @@ FIRST_HELD_OUT = 2**40
 @dataclass(frozen=True)
 class RunCertificate:
     """What could be measured of a learned agent. Rewards are the environment's; the entropy is
-    relative to the uniform law on the action box, as the agent's own.
+    relative to the agent's own base measure nu: the uniform law on the action box for a kernel
+    critic, the volume of actions scaled to [-1, 1]^D for a neural one.
 
     bellman_residual (n,) [reward]: q(s, a) - (r + discount V(s')) on transitions that the agent has
-    not learned from, V(s') = temperature log mean exp(q/temperature) of the same critic. Its mean
-    is the critic's bias where the agent goes; its spread holds the noise of the environment too.
+    not learned from, V(s') = temperature log int exp(q/temperature) dnu of the same critic. Its
+    mean is the critic's bias where the agent goes; its spread holds the environment's noise too.
     kl (P,) [nats]: KL of the acting particles' mixture to the Gibbs policy of the critic at probe
-    states; effective_fraction (P,): what share of the particles the importance weights, by which
-    actions are drawn, leave.
+    states; effective_fraction (P,): what share of the particles the importance weights leave, by
+    which the kernel agent draws its actions; 1 where there is one particle.
     exact: where the environment knows its exact answer, a dict of comparisons with it.
     """
 
