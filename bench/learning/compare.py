@@ -3,8 +3,8 @@
     python bench/learning/compare.py --envs Hopper-v5 Walker2d-v5 --seeds 0 3
     python bench/learning/compare.py --report
 
-Learners: wpg, wpg-sac, sb3-sac (settings of rl-baselines3-zoo), sbx-sac (the same settings), and
-wpg-kernel for small tasks. Every run has one thread; `--workers 2` has two runs at a time, which is
+Learners: wpg, wpg-sac, wpg-sac-plain (the form in common use), sb3-sac (settings of
+rl-baselines3-zoo), sbx-sac (the same settings), and wpg-kernel for small tasks. Every run has one thread; `--workers 2` has two runs at a time, which is
 written down, because processor time then depends on what the neighbour does to the caches.
 
 Every `--interval` steps and at the end: ten episodes of deterministic actions, from

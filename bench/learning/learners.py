@@ -20,7 +20,16 @@ __all__ = ["LEARNERS", "OWN", "Predict", "load", "peak_memory", "settings_for", 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]  # observations (S, O) -> actions (S, D)
 OnStep = Callable[[int, Predict], None]
 
-OWN = ("wpg", "wpg-sac", "wpg-kernel")
+OWN = ("wpg", "wpg-sac", "wpg-sac-plain", "wpg-kernel")
+# Soft actor-critic in the form in common use, which is that of the others here: our own defaults
+# share layer norm, normalised observations, backup steps and policy delay with the particle agent.
+PLAIN: dict[str, Any] = {
+    "layer_norm": False,
+    "normalise_observations": False,
+    "backup_steps": 1,
+    "policy_delay": 1,
+    "behaviour_noise": "white",
+}
 LEARNERS = (*OWN, "sb3-sac", "sbx-sac")
 PACKAGES = {
     "sb3-sac": ("stable-baselines3", "torch"),
@@ -128,8 +137,9 @@ def make_own(learner: str, env_id: str, seed: int, settings: dict[str, Any]) -> 
     import wpg
 
     wpg.set_num_threads(1)
-    if learner == "wpg-sac":
-        return wpg.SAC(env_id, seed=seed, evaluation_interval=0, **settings)
+    if learner in ("wpg-sac", "wpg-sac-plain"):
+        form = PLAIN if learner == "wpg-sac-plain" else {}
+        return wpg.SAC(env_id, seed=seed, evaluation_interval=0, **form, **settings)
     critic = {"wpg": "neural", "wpg-kernel": "kernel"}[learner]
     return wpg.WPG(env_id, critic=critic, seed=seed, evaluation_interval=0, **settings)
 

@@ -234,7 +234,7 @@ def main() -> None:
     parser.add_argument(
         "--learners",
         nargs="+",
-        default=["sb3-sac", "sbx-sac", "wpg-sac", "wpg"],
+        default=["sb3-sac", "sbx-sac", "wpg-sac-plain", "wpg-sac", "wpg"],
         choices=learners.LEARNERS,
     )
     parser.add_argument("--learning-starts", type=int, default=1000)
