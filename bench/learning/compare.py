@@ -4,8 +4,9 @@
     python bench/learning/compare.py --report
 
 Learners: wpg, wpg-sac, wpg-sac-plain (the form in common use), sb3-sac (settings of
-rl-baselines3-zoo), sbx-sac (the same settings), and wpg-kernel for small tasks. Every run has one thread; `--workers 2` has two runs at a time, which is
-written down, because processor time then depends on what the neighbour does to the caches.
+rl-baselines3-zoo), sbx-sac (the same settings), and wpg-kernel for small tasks. Every run has one
+thread; `--workers 2` has two runs at a time, which is written down, because processor time then
+depends on what the neighbour does to the caches.
 
 Every `--interval` steps and at the end: ten episodes of deterministic actions, from
 `reset(seed=0..9)` in environments of their own, by the same function for all; neither their
