@@ -49,10 +49,9 @@ def numbers(agent: Any) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("kind", ["wpg", "sac"])
 def test_it_learns_to_slide_home(kind: str) -> None:
     agent = small(kind, learning_rate=3e-3, initial_temperature=0.1, averaging_rate=0.02)
-    before = agent.evaluate().mean
-    agent.learn(800)
-    # From 1.2 on average an ideal push takes about -2; standing still -20 and more.
-    assert agent.evaluate().mean > max(-6.0, before + 5)
+    agent.learn(1500)
+    # The worst of the seeds 1 to 8 of both kinds ends at -2.8; before learning it is -7.5 to -51.
+    assert agent.evaluate().mean > -6.0
 
 
 @pytest.mark.end_to_end
