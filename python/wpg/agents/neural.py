@@ -48,15 +48,15 @@ from wpg.pink_noise import PinkNoise
 from wpg.policy import choose
 from wpg.replay import Replay
 
-__all__ = ["NeuralConfig", "NeuralWPG", "TrainableCritic", "require_trainable"]
+__all__ = ["ActorCriticConfig", "NeuralConfig", "NeuralWPG", "TrainableCritic", "require_trainable"]
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class NeuralConfig:
-    """Settings of the neural agent. Actions are those of the box [-1, 1]^D, entropies too; times
-    are environment steps."""
+class ActorCriticConfig:
+    """Settings that the particle agent and soft actor-critic share. Actions are those of the box
+    [-1, 1]^D, entropies too; times are environment steps."""
 
     # "auto": tuned so that the entropy is the target entropy
     temperature: float | str = setting("auto", 1e-12, 1e12, kinds=(float, str), choices=("auto",))
@@ -86,30 +86,36 @@ class NeuralConfig:
     ensemble: int = setting(2, 1, 100)
     layer_norm: bool = setting(True)
     activation: str = setting("relu", choices=("relu", "silu"))
-    target_particles: int = setting(2, 1, 10**4)  # per next state, in the backup
-    target_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # The policy
-    latent_size: int = setting(8, 0, 4096)  # 0: one Gaussian per state
-    latent_scale: float = setting(1.0, 1e-6, 1e6)
-    particles: int = setting(8, 1, 10**5)
-    policy_states: int = setting(32, 1, 10**7)  # of a batch, at most, whose particles are moved
     policy_delay: int = setting(2, 1, 10**4)  # updates of the critic for one of the policy
-    transport_steps: int = setting(2, 1, 1000)
-    transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
-    drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
     # further; each alone has the policy's law, but not given the draws that led to its state.
     # "mixed": pink in every fourth episode. Actions that are chosen among several candidates are
     # white after the warm-up
     behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
+
+    def as_dict(self) -> dict[str, Any]:
+        return settings.as_dict(self)
+
+
+@dataclass(frozen=True)
+class NeuralConfig(ActorCriticConfig):
+    """Settings of the neural agent: those of `ActorCriticConfig`, and those of its particles."""
+
+    target_particles: int = setting(2, 1, 10**4)  # per next state, in the backup
+    target_aggregate: str = setting("minimum", choices=("minimum", "mean"))
+    latent_size: int = setting(8, 0, 4096)  # 0: one Gaussian per state
+    latent_scale: float = setting(1.0, 1e-6, 1e6)
+    particles: int = setting(8, 1, 10**5)
+    policy_states: int = setting(32, 1, 10**7)  # of a batch, at most, whose particles are moved
+    transport_steps: int = setting(2, 1, 1000)
+    transport_move: float = setting(0.1, 1e-9, 1e3)  # of one step before the squash, root mean sq.
+    drift_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     # Acting while data are collected: a particle of the policy, or of so many candidates the best,
     # or one drawn by weights exp(Q / temperature) / pi
     candidates: int = setting(1, 1, 10**5)
     choice: str = setting("gibbs", choices=("gibbs", "best"))
     evaluation_candidates: int = setting(32, 1, 10**5)
-
-    def as_dict(self) -> dict[str, Any]:
-        return settings.as_dict(self)
 
 
 class TrainableCritic(Protocol):
