@@ -2,11 +2,13 @@
 
 A particle is a latent draw z, a Gaussian around the generator's point, and the squash into the box:
 
-    y = mu(s, z) + sigma(s, z) xi,    z ~ N(0, I_L),    xi ~ N(0, I_D),    a = tanh(y)
+    y = mu(s, z) + sigma(s, z) xi,    z ~ uniform on {-1, 1}^L,    xi ~ N(0, I_D),    a = tanh(y)
 
-so the policy of a state is a mixture of Gaussians over z, seen through tanh. The Gaussian around
-the point is the heat step of Wasserstein policy gradient; its width is learned. N draws of z give
-a density that can be computed,
+so the policy of a state is a mixture of 2^L Gaussians, one for each z, seen through tanh. Latents
+that are signs can be sent to modes that lie apart; a continuous image of normal latents has to pass
+between them, and puts particles where nobody wants them. The Gaussian around the point is the heat
+step of Wasserstein policy gradient; its width is learned. N draws of z give a density that can be
+computed,
 
     m(y) = (1/N) sum_j N(y; mu_j, sigma_j^2),    log pi(a) = log m(y) - sum_d log(1 - a_d^2)
 
@@ -87,8 +89,9 @@ class ParticleGenerator:
     observation_size : O
     action_size : D
     latent_size : L; 0 for a squashed Gaussian
+    latents : "signs" +-1, or "normal" N(0, 1)
     hidden, activation, layer_norm, seed : of the network, see `wpg.networks.MLP`
-    latent_scale : deviation of the latent draws, so how far apart particles start
+    latent_scale : what latents are multiplied with, so how far apart particles start
     log_deviation_bounds : log sigma is kept between these
     """
 
@@ -98,6 +101,7 @@ class ParticleGenerator:
         action_size: int,
         *,
         latent_size: int,
+        latents: str = "signs",
         hidden: tuple[int, ...] = (256, 256),
         activation: str = "relu",
         layer_norm: bool = False,
@@ -116,6 +120,9 @@ class ParticleGenerator:
         )
         self.action_size = action_size
         self.latent_size = latent_size
+        if latents not in ("signs", "normal"):
+            raise ValueError(f"latents is {latents!r}; it must be 'signs' or 'normal'")
+        self.latents = latents
         self.latent_scale = latent_scale
         self.bounds = log_deviation_bounds
         self.seed = seed
@@ -138,7 +145,7 @@ class ParticleGenerator:
         L, D = self.latent_size, self.action_size
         if L == 0 and n > 1:
             states = np.repeat(states, n, axis=0)
-        latent = np.float32(self.latent_scale) * noise[..., :L] if L else None
+        latent = self._latents(noise[..., :L]) if L else None
         if keep:
             tape = self.network.tape(states, latent)
             outputs = tape.outputs
@@ -159,6 +166,11 @@ class ParticleGenerator:
             clipped=raw != log_deviation,
             tape=tape,
         )
+
+    def _latents(self, normal: Float32) -> Float32:
+        """z of standard normal draws."""
+        scale = np.float32(self.latent_scale)
+        return np.copysign(scale, normal) if self.latents == "signs" else scale * normal
 
     def points(self, states: Float32, n: int) -> Float32:
         """tanh(mu) (S, N, D): particles without their Gaussian, of the same N latents at every
@@ -208,16 +220,21 @@ def log_mixture(points: Float32, cloud: Cloud) -> tuple[Float32, Float32]:
 
     m(y) = (1/N) sum_j N(y; mu_j, sigma_j^2),   r_kj = N(y_k; mu_j, sigma_j^2) / (N m(y_k))
     """
+    log_m, responsible, _ = _mixture(points, cloud)
+    return log_m, responsible
+
+
+def _mixture(points: Float32, cloud: Cloud) -> tuple[Float32, Float32, Float32]:
+    """`log_mixture`, and (y_k - mu_j) / sigma_j (S, K, N, D)."""
     D = points.shape[2]
-    inverse = np.exp(-cloud.log_deviation)
-    away = (points[:, :, None] - cloud.means[:, None]) * inverse[:, None]  # (S, K, N, D)
+    away = (points[:, :, None] - cloud.means[:, None]) * np.exp(-cloud.log_deviation)[:, None]
     exponent = -0.5 * np.einsum("sknd,sknd->skn", away, away) - cloud.log_deviation.sum(2)[:, None]
     top = exponent.max(axis=2, keepdims=True)
     terms = np.exp(exponent - top)
     total = terms.sum(axis=2, keepdims=True)
     count = cloud.means.shape[1]
     constant = np.float32(0.5 * D * LOG_2PI + np.log(count))
-    return (np.log(total) + top)[..., 0] - constant, terms / total
+    return (np.log(total) + top)[..., 0] - constant, terms / total, away
 
 
 def log_density(cloud: Cloud) -> Float32:
@@ -228,22 +245,22 @@ def log_density(cloud: Cloud) -> Float32:
     S, N, D = cloud.means.shape
     block = max(1, MOST_PAIRS // (N * N * D)) if N > 1 else max(1, S)
     if block >= S:
-        log_m = _own_mixture(cloud)[0]
+        log_m = _own_log_mixture(cloud)
     else:
         starts = range(0, S, block)
-        parts = [_own_mixture(cloud.of_states(slice(s, s + block)))[0] for s in starts]
+        parts = [_own_log_mixture(cloud.of_states(slice(s, s + block))) for s in starts]
         log_m = np.concatenate(parts)
     return log_m - log_slope(cloud.actions, UNIT_BOX)
 
 
-def _own_mixture(cloud: Cloud) -> tuple[Float32, Float32]:
-    """`log_mixture` at the cloud's own points."""
+def _own_log_mixture(cloud: Cloud) -> Float32:
+    """log m (S, N) at the cloud's own points."""
     if cloud.means.shape[1] > 1:
-        return log_mixture(cloud.free, cloud)
+        return _mixture(cloud.free, cloud)[0]
     exponent = -0.5 * np.einsum("snd,snd->sn", cloud.noise, cloud.noise)
     D = cloud.means.shape[2]
-    log_m = exponent - cloud.log_deviation.sum(axis=2) - np.float32(0.5 * D * LOG_2PI)
-    return log_m, np.ones((*log_m.shape, 1), np.float32)
+    log_m: Float32 = exponent - cloud.log_deviation.sum(axis=2) - np.float32(0.5 * D * LOG_2PI)
+    return log_m
 
 
 def free_energy_gradient(
@@ -271,15 +288,14 @@ def free_energy_gradient(
     T = temperature
     a = cloud.actions
     pull = (1 - a * a) * drift - (2 * T) * a
-    log_m, responsible = _own_mixture(cloud)
-    log_pi = log_m - log_slope(a, UNIT_BOX)
     deviation = np.exp(cloud.log_deviation)
     if cloud.means.shape[1] == 1:
+        log_pi = _own_log_mixture(cloud) - log_slope(a, UNIT_BOX)
         return pull, deviation * cloud.noise * pull + T, log_pi
-    inverse = 1 / deviation
-    away = (cloud.free[:, :, None] - cloud.means[:, None]) * inverse[:, None]  # e (S, K, N, D)
+    log_m, responsible, away = _mixture(cloud.free, cloud)  # e (S, K, N, D)
+    log_pi = log_m - log_slope(a, UNIT_BOX)
     weighted = responsible[..., None] * away
-    scores = weighted * inverse[:, None]
+    scores = weighted * np.exp(-cloud.log_deviation)[:, None]
     pull = pull + T * scores.sum(axis=2)
     of_means = pull - T * scores.sum(axis=1)
     of_log_deviation = deviation * cloud.noise * pull - T * (

@@ -1,4 +1,4 @@
-"""Running means and deviations, by which raw observations are normalised when they are used."""
+"""Running means and scales, by which raw observations are normalised when they are used."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ __all__ = ["RunningMoments"]
 
 
 class RunningMoments:
-    """Mean and variance (O,) of all rows seen so far.
+    """Mean and scale (O,) of all rows seen so far.
 
         count <- count + 1,   d = x - mean,   mean <- mean + d / count,   M2 <- M2 + d (x - mean)
+        active <- active + [x != 0],   scale = sqrt(M2 / active)
+
+    The scale of a coordinate that is never 0 is its standard deviation. One that is 0 most of the
+    time, a contact force or a flag, is measured by what it is when it is not: its standard
+    deviation is small because it is rare, and to divide by that would make it the loudest of all.
 
     Parameters
     ----------
     size : O
-    limit : normalised numbers are kept within +-limit standard deviations
+    limit : normalised numbers are kept within +-limit scales
 
-    float64, so a million rows lose nothing. Source: Welford 1962.
+    float64, so a million rows lose nothing. Source of the recursion: Welford 1962.
     """
 
     def __init__(self, size: int, limit: float = 10.0) -> None:
         self.count = 0
         self.mean = np.zeros(size)
         self.square = np.zeros(size)  # M2, the sum of squared distances to the mean
+        self.active = np.zeros(size, np.int64)  # rows in which the coordinate was not 0
         self.limit = limit
 
     def add(self, row: NDArray[Any]) -> None:
@@ -35,16 +41,18 @@ class RunningMoments:
         away = row - self.mean
         self.mean += away / self.count
         self.square += away * (row - self.mean)
+        self.active += row != 0
 
     def normalise(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(rows - mean) / deviation of rows (..., O), float32; a constant coordinate becomes 0.
+        """(rows - mean) / scale of rows (..., O), float32; a constant coordinate becomes 0.
 
-        Deviations below 1e-4 count as 1e-4. Before there are two rows nothing is changed.
+        Scales below 1e-4 count as 1e-4. Before there are two rows nothing is changed.
         """
         if self.count < 2:
             return rows
-        scale = 1.0 / np.maximum(np.sqrt(self.square / self.count), 1e-4)
-        normal = (rows - self.mean.astype(np.float32)) * scale.astype(np.float32)
+        scale = np.sqrt(self.square / np.maximum(self.active, 1))
+        inverse = (1.0 / np.maximum(scale, 1e-4)).astype(np.float32)
+        normal = (rows - self.mean.astype(np.float32)) * inverse
         return np.clip(normal, -self.limit, self.limit, out=normal)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -53,11 +61,12 @@ class RunningMoments:
             "count": np.array(self.count, np.int64),
             "mean": self.mean.copy(),
             "square": self.square.copy(),
+            "active": self.active.copy(),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what `arrays` gave; ValueError if it is of other observations."""
-        for name in ("mean", "square"):
+        for name in ("mean", "square", "active"):
             if arrays[name].shape != self.mean.shape:
                 raise ValueError(
                     f"{name} has shape {arrays[name].shape}; {self.mean.shape} is wanted"
@@ -65,3 +74,4 @@ class RunningMoments:
         self.count = int(arrays["count"])
         self.mean = arrays["mean"].astype(np.float64)
         self.square = arrays["square"].astype(np.float64)
+        self.active = arrays["active"].astype(np.int64)

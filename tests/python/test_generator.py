@@ -137,6 +137,20 @@ def test_draws_are_named_and_do_not_depend_on_their_number() -> None:
     )
 
 
+def test_signs_make_a_mixture_of_so_many_gaussians_of_one_weight() -> None:
+    policy = ParticleGenerator(2, 1, latent_size=3, hidden=(16,), seed=5)
+    cloud = policy.draw(np.ones((1, 2), np.float32), 4000, step=0)
+    centres, counts = np.unique(cloud.means[0, :, 0].round(5), return_counts=True)
+    assert len(centres) == 2**3
+    # Each holds 500 on average with a deviation of sqrt(4000 7/64) = 21. Six of them: wrong once
+    # in 6e7 seeds, and a latent that is up three times in five moves a count by 108 at least.
+    assert np.abs(counts - 500).max() < 6 * 21
+    normal = ParticleGenerator(2, 1, latent_size=3, latents="normal", hidden=(16,), seed=5)
+    assert len(np.unique(normal.draw(np.ones((1, 2), np.float32), 4000, step=0).means)) > 3000
+    with pytest.raises(ValueError, match="latents is 'uniform'; it must be 'signs' or 'normal'"):
+        ParticleGenerator(2, 1, latent_size=3, latents="uniform", seed=5)
+
+
 def test_without_latents_particles_share_one_gaussian() -> None:
     states = np.ones((2, 3), np.float32)
     policy = ParticleGenerator(3, 2, latent_size=0, hidden=(16,), seed=5)

@@ -73,7 +73,7 @@ class ActorCriticConfig:
     evaluation_episodes: int = setting(10, 1, 10**6)
     batch_size: int = setting(256, 1, 10**7)
     updates: int = setting(1, 1, 10**4)  # per environment step
-    learning_rate: float = setting(3e-4, 0.0, 1.0)
+    learning_rate: float = setting(1e-3, 0.0, 1.0)
     averaging_rate: float = setting(0.005, 0.0, 1.0)  # of the target network
     # Rewards of so many steps stand in the backup before the value does. More than one is faster
     # and biased: the actions in between were an older policy's, and their entropy is left out.
@@ -105,6 +105,7 @@ class NeuralConfig(ActorCriticConfig):
     target_particles: int = setting(2, 1, 10**4)  # per next state, in the backup
     target_aggregate: str = setting("minimum", choices=("minimum", "mean"))
     latent_size: int = setting(8, 0, 4096)  # 0: one Gaussian per state
+    latents: str = setting("signs", choices=("signs", "normal"))
     latent_scale: float = setting(1.0, 1e-6, 1e6)
     particles: int = setting(8, 1, 10**5)
     policy_states: int = setting(32, 1, 10**7)  # of a batch, at most, whose particles are moved
@@ -287,6 +288,7 @@ class NeuralWPG:
             O,
             D,
             latent_size=c.latent_size,
+            latents=c.latents,
             hidden=hidden,
             activation=c.activation,
             latent_scale=c.latent_scale,
