@@ -54,7 +54,7 @@ TEMPERATURES = {"wpg/LQR-v0": 0.05, "wpg/GaussianMixtureBandit-v0": 1.0}
 def acting_law(agent: Any, observations: NDArray[np.float32]) -> tuple[Float64, Float64, Float64]:
     """Draws (S, N, D) [action] of the acting law and its log density (S, N) there, from components
     drawn anew and from the draws' own."""
-    policy, half = agent.policy, agent._half.astype(np.float64)
+    policy, half = agent.averaged_policy, agent._half.astype(np.float64)
     states = agent._states(observations)
     points = policy.draw(states, COMPONENTS, step=1, stream="evaluation")
     components = policy.draw(states, COMPONENTS, step=2, stream="evaluation")

@@ -22,14 +22,15 @@ OnStep = Callable[[int, Predict], None]
 
 OWN = ("wpg", "wpg-sac", "wpg-sac-plain", "wpg-kernel")
 # Soft actor-critic in the form in common use, which is that of the others here: our own defaults
-# share learning rate, layer norm, normalised observations, backup steps and policy delay with the
-# particle agent.
+# share learning rate, layer norm, normalised observations, backup steps, policy delay and averaging
+# with the particle agent.
 PLAIN: dict[str, Any] = {
     "learning_rate": 3e-4,
     "layer_norm": False,
     "normalise_observations": False,
     "backup_steps": 1,
     "policy_delay": 1,
+    "policy_averaging_rate": 1.0,
     "behaviour_noise": "white",
 }
 LEARNERS = (*OWN, "sb3-sac", "sbx-sac")

@@ -206,6 +206,17 @@ class ParticleGenerator:
             cloud.tape, gradient.reshape(cloud.tape.outputs.shape), learning_rate=learning_rate
         )
 
+    def copy(self) -> ParticleGenerator:
+        """A generator of its own that makes the same particles; `move_towards` lets it follow."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.network = self.network.copy()
+        return copy
+
+    def move_towards(self, other: ParticleGenerator, rate: float) -> None:
+        """Polyak average: weights <- weights + rate (other's - weights)."""
+        self.network.move_towards(other.network, rate)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that is needed to go on."""
         return self.network.arrays()

@@ -238,6 +238,29 @@ def test_bits_do_not_depend_on_threads(name: str) -> None:
     same_on_all_threads(make)
 
 
+@pytest.mark.property
+def test_bits_of_a_row_do_not_depend_on_the_rows_beside_it() -> None:
+    random = np.random.default_rng(1)
+    for case in range(60):
+        O, K, width = (int(n) for n in random.integers(1, 40, 3))
+        D, N = (int(n) for n in random.integers(1, 7, 2))
+        S = int(random.integers(2, 60))
+        problem = example(
+            (O, D, K), (S, N), (width,) * (case % 3), 2, "silu", case % 2 == 0, seed=case
+        )
+        network, states, particles, gradient = problem
+        rows = gradient.reshape(2, S, N, K)
+        whole = network.tape(states, particles)
+        outputs = whole.outputs.reshape(2, S, N, K)
+        back = network.particle_gradient(whole, gradient)
+        first = int(random.integers(0, S - 1))
+        some = slice(first, int(random.integers(first + 1, S + 1)))
+        tape = network.tape(states[some], particles[some])
+        part = np.ascontiguousarray(rows[:, some]).reshape(tape.outputs.shape)
+        np.testing.assert_array_equal(tape.outputs.reshape(2, -1, N, K), outputs[:, some])
+        np.testing.assert_array_equal(network.particle_gradient(tape, part), back[some])
+
+
 def placed(array: Any, offset: int) -> Any:
     """The same numbers so many floats behind the beginning of a cache line."""
     memory = np.empty(array.size + 32, np.float32)

@@ -98,6 +98,20 @@ def test_backups_of_several_steps_do_not_reach_into_the_next_call() -> None:
     assert agent.replay.ended[49]
 
 
+def test_predictions_are_those_of_the_averaged_policy() -> None:
+    agent = small(policy_averaging_rate=1.0).learn(70)
+    last, average = (p.network.parameters for p in (agent.policy, agent.averaged_policy))
+    np.testing.assert_array_equal(average, last)
+    slow = small(policy_averaging_rate=0.01).learn(70)
+    np.testing.assert_array_equal(slow.policy.network.parameters, last)  # learning is the same
+    seen = np.zeros(agent.env.observation_size, np.float32)
+    before = slow.predict(seen)[0]
+    slow.policy.network.parameters[:] = 0.0
+    np.testing.assert_array_equal(slow.predict(seen)[0], before)
+    slow.averaged_policy.network.parameters[:] = 0.0
+    assert (slow.predict(seen)[0] != before).any()
+
+
 def test_evaluation_leaves_no_trace() -> None:
     one, other = small(evaluation_interval=30, evaluation_episodes=2), small()
     one.learn(100)
@@ -140,7 +154,7 @@ def test_predict_modes_and_shapes() -> None:
     assert agent.particles(seen, 9).shape == (9, 3)
     assert agent.q_values(seen, np.zeros((4, 3))).shape == (4,)
     np.testing.assert_array_equal(agent.predict(seen)[0], agent.predict(seen)[0])
-    points = agent._to_env(agent.policy.points(agent._states(seen[None]), 6)[0])
+    points = agent._to_env(agent.averaged_policy.points(agent._states(seen[None]), 6)[0])
     values = agent.q_values(seen, points)
     np.testing.assert_array_equal(agent.predict(seen)[0], points[values.argmax()])
     with pytest.raises(UsageError, match="mode"):

@@ -136,28 +136,53 @@ void activate_back(const HiddenLayer& layer, std::int64_t n, const std::int32_t*
   }
 }
 
+/// Rows that the library multiplies side by side. What is left over takes another way there, in
+/// another order of sums.
+constexpr std::int64_t kBlock = Eigen::internal::gebp_traits<float, float>::nr;
+
+/// A product of rows x with something, by whole blocks of rows, the last one filled up with zeros,
+/// so that the bits of a row do not depend on how many stand beside it.
+template <class Added, class Assigned>
+WPG_INLINE void row_blocks(const float* x, std::int64_t rows, std::int64_t inner, std::int64_t ld_x,
+                           float* y, std::int64_t columns, std::int64_t ld_y, bool add,
+                           Added&& added, Assigned&& assigned) {
+  const std::int64_t rest = rows % kBlock, whole = rows - rest;
+  if (whole > 0) {
+    const In left(x, whole, inner, Stride(ld_x));
+    Out result(y, whole, columns, Stride(ld_y));
+    add ? added(left, result) : assigned(left, result);
+  }
+  if (rest == 0) return;
+  RowMajor left = RowMajor::Zero(kBlock, inner), result = RowMajor::Zero(kBlock, columns);
+  Out last(y + whole * ld_y, rest, columns, Stride(ld_y));
+  left.topRows(rest) = In(x + whole * ld_x, rest, inner, Stride(ld_x));
+  if (add) {
+    result.topRows(rest) = last;
+    added(left, result);
+  } else {
+    assigned(left, result);
+  }
+  last = result.topRows(rest);
+}
+
 }  // namespace
 
 void mlp_product(const float* x, std::int64_t rows, std::int64_t inner, std::int64_t ld_x,
                  const float* w, std::int64_t columns, float* y, bool add) {
-  Out result(y, rows, columns, Stride(columns));
-  In left(x, rows, inner, Stride(ld_x)), right(w, inner, columns, Stride(columns));
-  if (add) {
-    result.noalias() += left * right;
-  } else {
-    result.noalias() = left * right;
-  }
+  const In right(w, inner, columns, Stride(columns));
+  row_blocks(
+      x, rows, inner, ld_x, y, columns, columns, add,
+      [&](auto&& left, auto&& result) { result.noalias() += left * right; },
+      [&](auto&& left, auto&& result) { result.noalias() = left * right; });
 }
 
 void mlp_product_back(const float* y, std::int64_t rows, std::int64_t columns, const float* w,
                       std::int64_t inner, float* x, std::int64_t ld_x, bool add) {
-  Out result(x, rows, inner, Stride(ld_x));
-  In left(y, rows, columns, Stride(columns)), right(w, inner, columns, Stride(columns));
-  if (add) {
-    result.noalias() += left * right.transpose();
-  } else {
-    result.noalias() = left * right.transpose();
-  }
+  const In right(w, inner, columns, Stride(columns));
+  row_blocks(
+      y, rows, columns, columns, x, inner, ld_x, add,
+      [&](auto&& left, auto&& result) { result.noalias() += left * right.transpose(); },
+      [&](auto&& left, auto&& result) { result.noalias() = left * right.transpose(); });
 }
 
 void mlp_product_weights(const float* x, std::int64_t rows, std::int64_t inner, const float* y,

@@ -88,6 +88,9 @@ class ActorCriticConfig:
     activation: str = setting("relu", choices=("relu", "silu"))
     # The policy
     policy_delay: int = setting(2, 1, 10**4)  # updates of the critic for one of the policy
+    # Predictions are those of a running average of the policy's weights, evaluations too; the share
+    # that one update of the policy has in it. 1: the policy as it is
+    policy_averaging_rate: float = setting(0.01, 1e-9, 1.0)
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
     # further; each alone has the policy's law, but not given the draws that led to its state.
     # "mixed": pink in every fourth episode. Actions that are chosen among several candidates are
@@ -225,6 +228,7 @@ class NeuralWPG:
         Q_e <- Adam step on (1/2) (Q_e(s, a) - y)^2
         y_k <- y_k + h grad (Q - T log pi), `transport_steps` times, see `wpg.generator`
         generator <- Adam step on the squared distance to where its particles have gone
+        averaged generator <- a little towards it: the policy of `predict` and of evaluations
 
     h is such that a step's first gradient moves the points by `transport_move`, so Adam sees
     gradients of one length. But for that, with one transport step, one particle and no latents this
@@ -294,6 +298,7 @@ class NeuralWPG:
             latent_scale=c.latent_scale,
             seed=derive_seed(self.seed, "network", 1),
         )
+        self.averaged_policy = self.policy.copy()
         if isinstance(c.temperature, str):
             goal = float(-D) if isinstance(c.target_entropy, str) else c.target_entropy
             self._temperature = Temperature(c.initial_temperature, goal)
@@ -486,6 +491,7 @@ class NeuralWPG:
             log_deviation - cloud.log_deviation,
             learning_rate=c.learning_rate,
         )
+        self.averaged_policy.move_towards(self.policy, c.policy_averaging_rate)
         self._temperature.follow(self.entropy, c.learning_rate)
 
     def _diverged(self, what: str) -> DivergenceError:
@@ -531,13 +537,13 @@ class NeuralWPG:
         states = self._states(rows)
         n = self.config.evaluation_candidates
         if mode == "best":
-            points = self.policy.points(states, n)
+            points = self.averaged_policy.points(states, n)
             values = self.critic.value(states, points)
             actions = points[np.arange(len(states)), values.argmax(axis=1)]
         elif mode == "sample":
-            actions = self.policy.draw(states, 1, step=step, stream="evaluation").actions[:, 0]
+            actions = self._draw(states, 1, step=step).actions[:, 0]
         else:
-            cloud = self.policy.draw(states, n, step=step, stream="evaluation")
+            cloud = self._draw(states, n, step=step)
             if mode == "all":
                 actions = cloud.actions
             elif mode == "gibbs":
@@ -549,13 +555,17 @@ class NeuralWPG:
         scaled = self._to_env(actions)
         return (scaled[0] if single else scaled), None
 
+    def _draw(self, states: Float32, n: int, *, step: int) -> Cloud:
+        """Particles of the averaged policy."""
+        return self.averaged_policy.draw(states, n, step=step, stream="evaluation")
+
     def particles(self, observation: Any, n: int) -> Float32:
         """n particles (n, D) of the policy at one observation."""
         rows, _ = observation_rows(observation, self.env.observation_size)
         if n < 1:
             raise UsageError(f"n is {n}; it must be at least 1")
         states = self._states(rows[:1])
-        return self._to_env(self.policy.draw(states, n, step=0, stream="evaluation").actions[0])
+        return self._to_env(self._draw(states, n, step=0).actions[0])
 
     def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Soft Q (K,) [reward] of actions (K, D) at one observation."""
@@ -578,7 +588,7 @@ class NeuralWPG:
     ) -> tuple[Float32, Float32]:
         """n particles (S, N, D) [action] of the policy, and the log density (S, N) of their
         mixture."""
-        cloud = self.policy.draw(self._states(observations), n, step=step, stream="evaluation")
+        cloud = self._draw(self._states(observations), n, step=step)
         in_env = log_density(cloud) - np.float32(np.log(self._half).sum())
         return self._to_env(cloud.actions), in_env
 
@@ -617,6 +627,7 @@ class NeuralWPG:
             "critic": self.critic,
             "target": self.target,
             "policy": self.policy,
+            "averaged_policy": self.averaged_policy,
             "temperature": self._temperature,
             "moments": self.moments,
         }
