@@ -62,21 +62,31 @@ class Energy:
         return self.mixture.log_density_and_gradient(particles)
 
 
-def sample(mixture: GaussianMixture, seed: int, birth_death: bool) -> Floats:
-    """Particles (N, 2) after ROUNDS rounds of MALA, followed by birth-death if wished."""
+def refined(
+    mixture: GaussianMixture, particles: Floats, seed: int, *, rounds: int, birth_death: int
+) -> Floats:
+    """Particles (N, 2) after rounds of MALA, the first ones followed by birth-death."""
     energy, states = Energy(mixture), np.zeros((1, 1))
-    particles = np.random.default_rng(seed).uniform(-50, 50, (1, N, 2))
-    for move in range(ROUNDS):
-        particles, _ = wpg.transport.mala(
-            particles, energy, states, steps=MALA_STEPS, step_size=STEP_SIZE, temperature=1.0,
+    cloud = particles[None].copy()
+    for move in range(rounds):
+        cloud, _ = wpg.transport.mala(
+            cloud, energy, states, steps=MALA_STEPS, step_size=STEP_SIZE, temperature=1.0,
             seed=seed, step=move * MALA_STEPS,
         )  # fmt: skip
-        if birth_death and move < ROUNDS - SETTLING:
-            particles, _ = wpg.transport.birth_death(
-                particles, mixture.log_density(particles), temperature=1.0, rate=1.0,
+        if move < birth_death:
+            cloud, _ = wpg.transport.birth_death(
+                cloud, mixture.log_density(cloud), temperature=1.0, rate=1.0,
                 step_size=BIRTH_DEATH_TIME, bandwidth=BANDWIDTH, seed=seed, step=move,
             )  # fmt: skip
-    return particles[0]
+    return cloud[0]
+
+
+def sample(mixture: GaussianMixture, seed: int, birth_death: bool) -> Floats:
+    """Particles (N, 2) after ROUNDS rounds of MALA, followed by birth-death if wished."""
+    start = np.random.default_rng(seed).uniform(-50, 50, (N, 2))
+    return refined(
+        mixture, start, seed, rounds=ROUNDS, birth_death=(ROUNDS - SETTLING) * birth_death
+    )
 
 
 class Measures:
