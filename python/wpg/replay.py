@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,11 @@ class Replay:
 
 def _free_memory() -> int | None:
     """Memory that could be had now [byte]; None where the system does not tell."""
+    free = [part for part in (_free_in_machine(), _free_in_group()) if part is not None]
+    return min(free) if free else None
+
+
+def _free_in_machine() -> int | None:
     try:
         with open("/proc/meminfo") as file:
             for line in file:
@@ -194,3 +200,19 @@ def _free_memory() -> int | None:
         return int(os.sysconf("SC_AVPHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _free_in_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a container's limit leaves, by its files at the root inside it: cgroup v2, or v1."""
+    for folder, limit, used in (
+        (root, "memory.max", "memory.current"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            most, held = (int((folder / name).read_text()) for name in (limit, used))
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            cache = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+        except (OSError, ValueError):  # not there, or "max": no limit
+            continue
+        return max(0, most - held + cache)  # the system gives files it has read back when asked
+    return None

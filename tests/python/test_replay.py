@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from wpg.replay import Replay
+from wpg.replay import Replay, _free_in_group
 
 
 def test_rows_survive_growth_and_views_stay_valid() -> None:
@@ -110,3 +112,27 @@ def test_the_oldest_rows_are_overwritten_and_views_are_left_alone() -> None:
     assert again.rewards[5] == -2.0
     with pytest.raises(ValueError, match="do not fit a capacity"):
         Replay.from_arrays(replay.arrays(), 31)
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "cache"),
+    [
+        ("", ("memory.max", "memory.current"), "inactive_file 30"),
+        ("memory", ("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_inactive_file 30"),
+    ],
+)
+def test_a_container_has_what_its_limit_leaves(
+    folder: str, names: tuple[str, str], cache: str, tmp_path: Path
+) -> None:
+    assert _free_in_group(tmp_path) is None
+    place = tmp_path / folder
+    place.mkdir(exist_ok=True)
+    limit, used = (place / name for name in names)
+    limit.write_text("1000\n")
+    used.write_text("600\n")
+    (place / "memory.stat").write_text(f"anon 5\n{cache}\n")
+    assert _free_in_group(tmp_path) == 1000 - 600 + 30
+    used.write_text("2000\n")  # over the limit for a moment
+    assert _free_in_group(tmp_path) == 0
+    limit.write_text("max\n")
+    assert _free_in_group(tmp_path) is None

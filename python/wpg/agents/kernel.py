@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.agents import settings
+from wpg.agents.agent import Agent
 from wpg.agents.interaction import (
     Callback,
-    EvaluationEnvs,
-    far_apart,
     observation_rows,
     require_finite_start,
     require_finite_transition,
@@ -29,11 +28,9 @@ from wpg.agents.interaction import (
     told,
 )
 from wpg.agents.settings import setting
-from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.critics.fitted_soft_q import ActionSet, FittedSoftQ, Transitions
-from wpg.envs import ContinuousEnv, make
+from wpg.envs import make
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
-from wpg.evaluation import Evaluation, evaluate
 from wpg.noise import derive_seed, generator
 from wpg.policy import ParticlePolicy, choose, gibbs_weights
 from wpg.replay import Replay
@@ -75,7 +72,7 @@ class KernelConfig:
         return settings.as_dict(self)
 
 
-class KernelWPG:
+class KernelWPG(Agent):
     """An agent that holds its policy as particles.
 
     Parameters
@@ -101,7 +98,7 @@ class KernelWPG:
     ) -> None:
         self.seed = require_seed(seed)
         self.config = self.settings = settings.from_keywords(KernelConfig, config)
-        self.env = make(env_or_id)
+        super().__init__(make(env_or_id))
         self.env_steps = 0
         self.episodes = 0
         self.refits = 0
@@ -141,7 +138,6 @@ class KernelWPG:
         # Particles of every stored next state, which go on from where the last refit left them;
         # only where the soft value comes from particles.
         self.clouds = self.policy.start(0)
-        self._evaluation_envs = EvaluationEnvs(self.env)
         self._calls = 0  # of predict, to tell its draws apart
 
     @property
@@ -451,22 +447,6 @@ class KernelWPG:
         """Log of the volume that the soft value's entropy is relative to: that of the box."""
         return float(np.log(self._high - self._low).sum())
 
-    def typical_observations(self, count: int) -> NDArray[np.float32]:
-        """A few observations (count, O) of the replay that lie far apart."""
-        return far_apart(self.replay.observations, count)
-
-    def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
-        """Returns of whole episodes with the best action, from starts that all runs share."""
-        return evaluate(
-            lambda observations, step: self.predict(observations)[0],
-            self.evaluation_envs(episodes),
-            seed=seed,
-        )
-
-    def evaluation_envs(self, count: int) -> list[ContinuousEnv]:
-        """Environments of the same kind that training does not use; the same ones at every call."""
-        return self._evaluation_envs.take(count)
-
     # Saving
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -489,14 +469,6 @@ class KernelWPG:
             **{f"critic.{name}": array for name, array in arrays.items()},
             "clouds": self.clouds.copy(),
         }
-
-    def save(self, path: str | Path) -> None:
-        """Write the agent to one npz file, whole or not at all."""
-        write_checkpoint(Path(path), *self.snapshot())
-
-    def restore(self, path: str | Path) -> dict[str, Any]:
-        """Take over a saved agent's state; returns what else the file says."""
-        return self.take(Path(path), *read_checkpoint(Path(path)))
 
     def take(
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from wpg import _core
 from wpg.agents import settings
+from wpg.agents.agent import Agent
 from wpg.agents.interaction import (
     Callback,
-    EvaluationEnvs,
-    far_apart,
     observation_rows,
     require_finite_start,
     require_finite_transition,
@@ -31,11 +30,9 @@ from wpg.agents.interaction import (
     told,
 )
 from wpg.agents.settings import setting
-from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.critics.neural_q import NeuralQ
-from wpg.envs import ContinuousEnv, make
+from wpg.envs import make
 from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
-from wpg.evaluation import Evaluation, evaluate
 from wpg.generator import (
     Cloud,
     ParticleGenerator,
@@ -212,7 +209,7 @@ class Temperature:
         self.steps = int(arrays["steps"])
 
 
-class NeuralWPG:
+class NeuralWPG(Agent):
     """An agent that holds its policy as a generator of particles and its values in networks.
 
     Parameters
@@ -262,7 +259,7 @@ class NeuralWPG:
             require_trainable(critic)
         self.settings = settings.from_keywords(self.config_type, config)
         self.config = c = self._full_config()
-        self.env = make(env_or_id)
+        super().__init__(make(env_or_id))
         O, D = self.env.observation_size, self.env.action_size
         self.discount = self.env.discount if isinstance(c.discount, str) else c.discount
         self._warmup = 500 * D if isinstance(c.warmup_steps, str) else c.warmup_steps
@@ -309,7 +306,6 @@ class NeuralWPG:
         self._pink = PinkNoise(size, seed=self.seed, stream=stream)
         self.env_steps = self.episodes = self.updates = 0
         self.entropy = self.critic_loss = math.nan
-        self._evaluation_envs = EvaluationEnvs(self.env)
         self._calls = 0  # of predict, to tell its draws apart
 
     def _full_config(self) -> NeuralConfig:
@@ -603,22 +599,6 @@ class NeuralWPG:
         """Is there a critic yet?"""
         return self.updates > 0
 
-    def typical_observations(self, count: int) -> Float32:
-        """A few observations (count, O) of the replay that lie far apart."""
-        return far_apart(self.replay.observations, count)
-
-    def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
-        """Returns of whole episodes with the best action, from starts that all runs share."""
-        return evaluate(
-            lambda observations, step: self.predict(observations)[0],
-            self.evaluation_envs(episodes),
-            seed=seed,
-        )
-
-    def evaluation_envs(self, count: int) -> list[ContinuousEnv]:
-        """Environments of the same kind that training does not use; the same ones at every call."""
-        return self._evaluation_envs.take(count)
-
     # Saving
 
     def _parts(self) -> dict[str, Any]:
@@ -649,14 +629,6 @@ class NeuralWPG:
             "entropy": None if math.isnan(self.entropy) else self.entropy,
             "critic_loss": None if math.isnan(self.critic_loss) else self.critic_loss,
         }, arrays
-
-    def save(self, path: str | Path) -> None:
-        """Write the agent to one npz file, whole or not at all."""
-        write_checkpoint(Path(path), *self.snapshot())
-
-    def restore(self, path: str | Path) -> dict[str, Any]:
-        """Take over a saved agent's state; returns what else the file says."""
-        return self.take(Path(path), *read_checkpoint(Path(path)))
 
     def take(
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
