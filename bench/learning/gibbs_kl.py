@@ -4,16 +4,14 @@
 
 Two problems whose soft-optimal policy is known, at a fixed temperature that the agent is told:
 `wpg/LQR-v0`, where it is N(-F s, covariance), and `wpg/GaussianMixtureBandit-v0`, where it is two
-Gaussians of weights 0.3 and 0.7. The acting law is the mixture of the agent's own particles, N
-components for each state, so
+Gaussians of weights 0.3 and 0.7. The acting law is a mixture of 2^L known Gaussians, so
 
-    KL(acting || Gibbs) = mean over particles of log m(a) - log pi*(a)
+    KL(acting || Gibbs) = E log pi(a) - log pi*(a)
 
-is an average over draws. It is reported twice, because a density of N components is itself a draw:
-with components drawn anew, so that no particle counts its own Gaussian, it is too low on average
-(log of a mean, Jensen); with the particles' own it is too high (KL is convex); the law of
-infinitely many components lies between. The standard error is that of the points, given the
-components. Soft actor-critic stands beside it: one Gaussian, for which the two are the same.
+is an average over draws of the law, with the standard error that is reported. Soft actor-critic,
+one Gaussian, stands beside it.
+
+The bounds that are claimed, for the mean over seeds: 0.1 nats on LQR, 0.2 on the bandit.
 
 Seeds of this report must not have been used while settings were chosen. Used so far: 9000 to 9009.
 """
@@ -34,12 +32,10 @@ from numpy.typing import NDArray
 import record
 from lqr_gain import design
 from wpg.agents import make_agent
-from wpg.generator import UNIT_BOX, log_mixture
-from wpg.generator import log_density as generator_log_density
-from wpg.squash import log_slope
 
 Float64 = NDArray[np.float64]
-COMPONENTS = 512
+DRAWS = 2048  # of every state
+BOUNDS = {"wpg/LQR-v0": 0.1, "wpg/GaussianMixtureBandit-v0": 0.2}  # nats
 BANDIT = {
     "means": ((-1.5, 0.0), (1.5, 0.5)),
     "deviation": 0.5,
@@ -49,25 +45,6 @@ BANDIT = {
     "high": (3.0, 3.0),
 }
 TEMPERATURES = {"wpg/LQR-v0": 0.05, "wpg/GaussianMixtureBandit-v0": 1.0}
-
-
-def acting_law(agent: Any, observations: NDArray[np.float32]) -> tuple[Float64, Float64, Float64]:
-    """Draws (S, N, D) [action] of the acting law and its log density (S, N) there, from components
-    drawn anew and from the draws' own."""
-    policy, half = agent.averaged_policy, agent._half.astype(np.float64)
-    states = agent._states(observations)
-    points = policy.draw(states, COMPONENTS, step=1, stream="evaluation")
-    components = policy.draw(states, COMPONENTS, step=2, stream="evaluation")
-    log_density = np.concatenate(
-        [
-            log_mixture(points.free[s : s + 1], components.of_states(slice(s, s + 1)))[0]
-            for s in range(len(observations))
-        ]
-    ) - log_slope(points.actions, UNIT_BOX)
-    actions = agent._middle + half * points.actions
-    volume = np.log(half).sum()
-    own = generator_log_density(points).astype(np.float64)
-    return actions, log_density.astype(np.float64) - volume, own - volume
 
 
 def log_gibbs(env: Any, states: Float64, actions: Float64) -> Float64:
@@ -87,12 +64,10 @@ def log_gibbs(env: Any, states: Float64, actions: Float64) -> Float64:
 
 def measure(agent: Any, states: Float64) -> dict[str, float]:
     """KL at every state, averaged, with its standard error."""
-    actions, log_density, own_log_density = acting_law(agent, states.astype(np.float32))
-    exact = log_gibbs(agent.env.env, states, actions)
-    terms = log_density - exact
+    actions, log_density = agent.acting_particles(states.astype(np.float32), DRAWS, step=1)
+    terms = log_density.astype(np.float64) - log_gibbs(agent.env.env, states, actions)
     return {
         "kl_mean": float(terms.mean()),
-        "kl_mean_own_components": float((own_log_density - exact).mean()),
         "kl_standard_error": float(terms.std() / np.sqrt(terms.size)),
         "kl_largest_state": float(terms.mean(axis=1).max()),
     }
@@ -129,6 +104,7 @@ def main() -> None:
             found = [r["kl_mean"] for r in rows if (r["env"], r["agent"]) == (env_id, kind)]
             figures[f"{env_id} {kind}: KL, mean over seeds"] = float(np.mean(found))
             figures[f"{env_id} {kind}: KL, worst seed"] = float(np.max(found))
+        figures[f"{env_id}: bound"] = BOUNDS[env_id]
     figures["settings"] = {"total_steps": arguments.total_steps, "bandit": BANDIT}
     figures["runs"] = rows
     record.write(arguments.name, figures, started)

@@ -180,6 +180,37 @@ class ParticleGenerator:
         )
         return squashed(self.cloud(states, np.repeat(noise, len(states), axis=0)).means, UNIT_BOX)
 
+    def components(self, states: Float32) -> Cloud:
+        """All Gaussians of each state (S, O), (S, 2^L, D), of one weight each; their noise is 0.
+
+        The policy of a state is exactly their mixture. ValueError with normal latents, which are
+        infinitely many, and for L above 12. Cost: a forward pass of S 2^L rows.
+        """
+        L = self.latent_size
+        if L > 12 or (L > 0 and self.latents != "signs"):
+            raise ValueError(
+                f"the policy has {L} latents that are {self.latents}; its Gaussians can be counted "
+                "for at most 12 that are signs"
+            )
+        bits = np.arange(2**L)[:, None] >> np.arange(L) & 1
+        noise = np.zeros((len(states), 2**L, L + self.action_size), np.float32)
+        noise[..., :L] = 2 * bits - 1
+        return self.cloud(states, noise)
+
+    def log_density(self, states: Float32, cloud: Cloud) -> Float32:
+        """log pi (S, K) of a cloud's actions at its states, by all Gaussians of `components`.
+
+        Where these cannot be counted: by the cloud's own mixture, see `log_density` of the module.
+        Cost: S K 2^L D.
+        """
+        try:
+            components = self.components(states)
+        except ValueError:
+            return log_density(cloud)
+        one_by_one = (slice(s, s + 1) for s in range(len(states)))
+        log_m = [log_mixture(cloud.free[s], components.of_states(s))[0] for s in one_by_one]
+        return np.concatenate(log_m) - log_slope(cloud.actions, UNIT_BOX)
+
     def regress(
         self,
         cloud: Cloud,

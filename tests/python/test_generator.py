@@ -151,6 +151,27 @@ def test_signs_make_a_mixture_of_so_many_gaussians_of_one_weight() -> None:
         ParticleGenerator(2, 1, latent_size=3, latents="uniform", seed=5)
 
 
+@pytest.mark.closed_form
+def test_the_density_of_all_gaussians_is_that_of_the_policy() -> None:
+    policy = ParticleGenerator(2, 1, latent_size=3, hidden=(16,), latent_scale=3.0, seed=5)
+    states = np.array([[0.3, -1.0], [2.0, 0.5]], np.float32)
+    parts = policy.components(states)
+    assert parts.means.shape == (2, 8, 1)
+    cloud = policy.draw(states, 500, step=0)
+    log_pi = policy.log_density(states, cloud)
+    for s in range(2):
+        assert set(cloud.means[s, :, 0]) == set(parts.means[s, :, 0])
+        for k in range(0, 500, 50):
+            exact = naive_log_mixture(cloud.free[s, k], parts.means[s], parts.log_deviation[s])
+            slope = np.log(1 - np.tanh(np.float64(cloud.free[s, k, 0])) ** 2)
+            assert log_pi[s, k] == pytest.approx(exact - slope, abs=1e-4)
+    normal = ParticleGenerator(2, 1, latent_size=3, latents="normal", hidden=(16,), seed=5)
+    cloud = normal.draw(states, 9, step=0)
+    np.testing.assert_array_equal(normal.log_density(states, cloud), log_density(cloud))
+    with pytest.raises(ValueError, match="3 latents that are normal"):
+        normal.components(states)
+
+
 def test_without_latents_particles_share_one_gaussian() -> None:
     states = np.ones((2, 3), np.float32)
     policy = ParticleGenerator(3, 2, latent_size=0, hidden=(16,), seed=5)

@@ -587,10 +587,11 @@ class NeuralWPG(Agent):
     def acting_particles(
         self, observations: Float32, n: int, *, step: int
     ) -> tuple[Float32, Float32]:
-        """n particles (S, N, D) [action] of the policy, and the log density (S, N) of their
-        mixture."""
-        cloud = self._draw(self._states(observations), n, step=step)
-        in_env = log_density(cloud) - np.float32(np.log(self._half).sum())
+        """n particles (S, N, D) [action] of the policy, and its log density (S, N) there."""
+        states = self._states(observations)
+        cloud = self._draw(states, n, step=step)
+        log_pi = self.averaged_policy.log_density(states, cloud)
+        in_env = log_pi - np.float32(np.log(self._half).sum())
         return self._to_env(cloud.actions), in_env
 
     @property
