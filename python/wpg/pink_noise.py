@@ -13,14 +13,12 @@ et al. 2023.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from wpg.noise import standard_normal
 
-__all__ = ["PinkNoise", "WhatPays"]
+__all__ = ["PinkNoise"]
 
 
 class PinkNoise:
@@ -56,46 +54,3 @@ class PinkNoise:
                 )[0, 0]
         noise: NDArray[np.float32] = self._held.sum(axis=0) * np.float32(self.octaves**-0.5)
         return noise
-
-
-class WhatPays:
-    """Is the next episode's noise pink or white? Whichever has paid; pink where that is not known.
-
-    The last four returns of each are compared. The two take turns until each has been used twice.
-    Then white noise is used if its mean return is higher by more than a standard error of the
-    difference, but for every eighth episode; otherwise pink noise, but for every fourth. So noise
-    that reaches further is the rule where nothing has been found yet, and where it finds more.
-    """
-
-    KEPT = 4
-
-    def __init__(self) -> None:
-        self.returns = np.full((2, self.KEPT), np.nan)  # of pink and of white episodes, last first
-
-    def add(self, pink: bool, episode_return: float) -> None:
-        """What an episode has returned."""
-        row = self.returns[0 if pink else 1]
-        row[1:] = row[:-1].copy()
-        row[0] = episode_return
-
-    def pink(self, episode: int) -> bool:
-        """Should episode 0, 1, ... have pink noise?"""
-        pink, white = (row[~np.isnan(row)] for row in self.returns)
-        if min(len(pink), len(white)) < 2:
-            return len(pink) <= len(white)
-        error = np.sqrt(pink.var(ddof=1) / len(pink) + white.var(ddof=1) / len(white))
-        if white.mean() - pink.mean() > error:
-            return episode % 8 == 7
-        return episode % 4 != 3
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that is needed to go on."""
-        return {"returns": self.returns.copy()}
-
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what `arrays` gave."""
-        if arrays["returns"].shape != self.returns.shape:
-            raise ValueError(
-                f"returns has shape {arrays['returns'].shape}; {self.returns.shape} is wanted"
-            )
-        self.returns = arrays["returns"].astype(np.float64)

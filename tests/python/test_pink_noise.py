@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wpg.pink_noise import PinkNoise, WhatPays
+from wpg.pink_noise import PinkNoise
 
 
 @pytest.mark.property
@@ -41,30 +41,3 @@ def test_one_octave_is_white_and_bad_counts_are_named() -> None:
     for octaves in (0, 17):
         with pytest.raises(ValueError, match="octaves"):
             PinkNoise(1, seed=1, stream="behaviour", octaves=octaves)
-
-
-def test_pink_and_white_take_turns_until_one_pays() -> None:
-    what = WhatPays()
-    chosen = []
-    for episode in range(4):
-        chosen.append(what.pink(episode))
-        what.add(chosen[-1], -1.0)
-    assert chosen == [True, False, True, False]
-    assert [what.pink(e) for e in range(4, 12)] == [True, True, True, False] * 2  # not known
-    for episode_return in (10.0, 11.0):
-        what.add(False, episode_return)
-    # White: 11, 10, -1, -1, its mean 5.75 above and the standard error 3.3.
-    assert [what.pink(e) for e in range(6, 14)] == [False, True] + 6 * [False]
-    for _ in range(2):
-        what.add(True, 50.0)
-    assert [what.pink(e) for e in range(8, 12)] == [True, True, True, False]
-
-
-def test_what_pays_goes_on_from_what_was_saved() -> None:
-    what, other = WhatPays(), WhatPays()
-    for episode in range(7):
-        what.add(episode % 2 == 0, float(episode))
-    other.restore(what.arrays())
-    assert [other.pink(e) for e in range(16)] == [what.pink(e) for e in range(16)]
-    with pytest.raises(ValueError, match="returns has shape"):
-        other.restore({"returns": np.zeros(3)})

@@ -41,7 +41,7 @@ from wpg.generator import (
 )
 from wpg.noise import derive_seed, generator
 from wpg.normalisation import RunningMoments
-from wpg.pink_noise import PinkNoise, WhatPays
+from wpg.pink_noise import PinkNoise
 from wpg.policy import choose
 from wpg.replay import Replay
 
@@ -90,9 +90,9 @@ class ActorCriticConfig:
     policy_averaging_rate: float = setting(0.01, 1e-9, 1.0)
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
     # further; each alone has the policy's law, but not given the draws that led to its state.
-    # "adaptive": an episode has whichever pays, see `wpg.pink_noise.WhatPays`. Actions that are
-    # chosen among several candidates are white after the warm-up
-    behaviour_noise: str = setting("adaptive", choices=("adaptive", "pink", "white"))
+    # "mixed": pink in every fourth episode, and the first five of these act at random, not by the
+    # policy. Actions that are chosen among several candidates are white after the warm-up
+    behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
 
     def as_dict(self) -> dict[str, Any]:
         return settings.as_dict(self)
@@ -304,7 +304,6 @@ class NeuralWPG(Agent):
         size, stream = self.policy.latent_size + D, "behaviour"
         self._white = PinkNoise(size, seed=self.seed, stream=stream, octaves=1)
         self._pink = PinkNoise(size, seed=self.seed, stream=stream)
-        self._what_pays, self._acts_pink = WhatPays(), False
         self.env_steps = self.episodes = self.updates = 0
         self.entropy = self.critic_loss = math.nan
         self._calls = 0  # of predict, to tell its draws apart
@@ -339,16 +338,11 @@ class NeuralWPG(Agent):
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
             require_finite_start(self.env, observation, self.env_steps)
             episode_return, length, over = 0.0, 0, False
-            self._acts_pink = (
-                self._what_pays.pink(self.episodes)
-                if c.behaviour_noise == "adaptive"
-                else c.behaviour_noise == "pink"
-            )
+            at_random = self._explores(self.episodes)
 
             while not over and self.env_steps < end:
-                action = (
-                    self._explore() if self.env_steps < self._warmup else self._act(observation)
-                )
+                warm = self.env_steps >= self._warmup
+                action = self._act(observation) if warm and not at_random else self._explore()
                 next_observation, reward, terminated, truncated = self.env.step(action)
                 require_finite_transition(self.env, next_observation, reward, self.env_steps)
                 over = terminated or truncated
@@ -370,7 +364,6 @@ class NeuralWPG(Agent):
 
             self.episodes += 1
             if over:
-                self._what_pays.add(self._acts_pink, episode_return)
                 episode = {"episode": self.episodes, "return": episode_return, "length": length}
                 tell(
                     self,
@@ -413,8 +406,15 @@ class NeuralWPG(Agent):
             )
         return self._to_env(unit)
 
+    def _explores(self, episode: int) -> bool:
+        """Does this episode act at random? A policy that has found nothing soon keeps still; pink
+        noise of full width reaches further than its last actions do."""
+        return self.config.behaviour_noise == "mixed" and episode % 4 == 1 and episode < 20
+
     def _behaviour_noise(self) -> Float32:
-        return (self._pink if self._acts_pink else self._white).at(self.env_steps)
+        kind = self.config.behaviour_noise
+        pink = kind == "pink" or (kind == "mixed" and self.episodes % 4 == 1)
+        return (self._pink if pink else self._white).at(self.env_steps)
 
     def _chosen(
         self, states: Float32, cloud: Cloud, choice: str, stream: str, step: int
@@ -616,7 +616,6 @@ class NeuralWPG(Agent):
             "averaged_policy": self.averaged_policy,
             "temperature": self._temperature,
             "moments": self.moments,
-            "what_pays": self._what_pays,
         }
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
