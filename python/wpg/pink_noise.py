@@ -33,7 +33,7 @@ class PinkNoise:
     Cost: two draws a step on average, because a slow octave rarely changes.
     """
 
-    def __init__(self, size: int, *, seed: int, stream: str, octaves: int = 10) -> None:
+    def __init__(self, size: int, *, seed: int, stream: str, octaves: int = 8) -> None:
         if not 1 <= octaves <= 16:
             raise ValueError(f"octaves is {octaves}; it must be from 1 to 16")
         self.size = size

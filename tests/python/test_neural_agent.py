@@ -112,6 +112,15 @@ def test_predictions_are_those_of_the_averaged_policy() -> None:
     assert (slow.predict(seen)[0] != before).any()
 
 
+def test_some_early_episodes_act_at_the_walls() -> None:
+    for noise, pushing in (("mixed", {1, 5, 9, 13, 17}), ("pink", set()), ("white", set())):
+        agent = small(behaviour_noise=noise).learn(600)
+        lengths = np.diff(np.flatnonzero(agent.replay.arrays()["ended"]), prepend=-1)
+        episodes = np.split(np.abs(agent.replay.actions[: lengths.sum(), 0]), lengths.cumsum()[:-1])
+        assert len(episodes) > 22
+        assert {e for e, moves in enumerate(episodes) if (moves == 1).all()} == pushing
+
+
 def test_evaluation_leaves_no_trace() -> None:
     one, other = small(evaluation_interval=30, evaluation_episodes=2), small()
     one.learn(100)

@@ -90,8 +90,9 @@ class ActorCriticConfig:
     policy_averaging_rate: float = setting(0.01, 1e-9, 1.0)
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
     # further; each alone has the policy's law, but not given the draws that led to its state.
-    # "mixed": pink in every fourth episode, and the first five of these act at random, not by the
-    # policy. Actions that are chosen among several candidates are white after the warm-up
+    # "mixed": pink in every fourth episode, and the first five of these ignore the policy and act
+    # at the walls, as a pink draw's sign says. Actions that are chosen among several candidates
+    # are white after the warm-up
     behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
 
     def as_dict(self) -> dict[str, Any]:
@@ -338,11 +339,13 @@ class NeuralWPG(Agent):
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
             require_finite_start(self.env, observation, self.env_steps)
             episode_return, length, over = 0.0, 0, False
-            at_random = self._explores(self.episodes)
-
             while not over and self.env_steps < end:
-                warm = self.env_steps >= self._warmup
-                action = self._act(observation) if warm and not at_random else self._explore()
+                if self._pushes(self.episodes):
+                    action = self._push()
+                elif self.env_steps < self._warmup:
+                    action = self._explore()
+                else:
+                    action = self._act(observation)
                 next_observation, reward, terminated, truncated = self.env.step(action)
                 require_finite_transition(self.env, next_observation, reward, self.env_steps)
                 over = terminated or truncated
@@ -389,6 +392,11 @@ class NeuralWPG(Agent):
         unit = np.array([math.erf(x / math.sqrt(2)) for x in xi.tolist()], np.float32)
         return self._to_env(unit)
 
+    def _push(self) -> Float32:
+        """An action at the walls, held for a while: what reaches furthest with bounded actions."""
+        xi = self._behaviour_noise()[self.policy.latent_size :]
+        return self._to_env(np.copysign(np.float32(1), xi))
+
     def _act(self, observation: Float32) -> Float32:
         """A particle of the policy, or one of several candidates."""
         c = self.config
@@ -406,9 +414,8 @@ class NeuralWPG(Agent):
             )
         return self._to_env(unit)
 
-    def _explores(self, episode: int) -> bool:
-        """Does this episode act at random? A policy that has found nothing soon keeps still; pink
-        noise of full width reaches further than its last actions do."""
+    def _pushes(self, episode: int) -> bool:
+        """Does this episode act at the walls? A policy that has found nothing soon keeps still."""
         return self.config.behaviour_noise == "mixed" and episode % 4 == 1 and episode < 20
 
     def _behaviour_noise(self) -> Float32:
