@@ -90,7 +90,7 @@ class ActorCriticConfig:
     policy_averaging_rate: float = setting(0.01, 1e-9, 1.0)
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
     # further; each alone has the policy's law, but not given the draws that led to its state.
-    # "mixed": pink in every fourth episode, and the first five of these ignore the policy and act
+    # "mixed": pink in every fourth episode, and the first two of these ignore the policy and act
     # at the walls, as a pink draw's sign says. Actions that are chosen among several candidates
     # are white after the warm-up
     behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
@@ -416,7 +416,7 @@ class NeuralWPG(Agent):
 
     def _pushes(self, episode: int) -> bool:
         """Does this episode act at the walls? A policy that has found nothing soon keeps still."""
-        return self.config.behaviour_noise == "mixed" and episode % 4 == 1 and episode < 20
+        return self.config.behaviour_noise == "mixed" and episode in (1, 5)
 
     def _behaviour_noise(self) -> Float32:
         kind = self.config.behaviour_noise
