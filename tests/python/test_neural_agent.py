@@ -112,13 +112,15 @@ def test_predictions_are_those_of_the_averaged_policy() -> None:
     assert (slow.predict(seen)[0] != before).any()
 
 
-def test_some_early_episodes_act_at_the_walls() -> None:
-    for noise, pushing in (("mixed", {1, 5}), ("pink", set()), ("white", set())):
-        agent = small(behaviour_noise=noise).learn(600)
-        lengths = np.diff(np.flatnonzero(agent.replay.arrays()["ended"]), prepend=-1)
-        episodes = np.split(np.abs(agent.replay.actions[: lengths.sum(), 0]), lengths.cumsum()[:-1])
-        assert len(episodes) > 22
-        assert {e for e, moves in enumerate(episodes) if (moves == 1).all()} == pushing
+def test_two_episodes_that_outlast_the_warm_up_act_at_the_walls() -> None:
+    for noise, warmup, pushing in (("mixed", 10, True), ("mixed", 60, False), ("pink", 10, False)):
+        agent = small(behaviour_noise=noise, warmup_steps=warmup).learn(100)
+        second = int(np.flatnonzero(agent.replay.arrays()["ended"])[1]) + 1
+        moves = np.abs(agent.replay.actions[:, 0])
+        assert second <= 40  # episodes have 20 steps at most
+        assert (moves[warmup:second] == 1).all() if pushing else (moves < 1).all()
+        assert (moves[:warmup] < 1).all()
+        assert (moves[second:] < 1).all()
 
 
 def test_evaluation_leaves_no_trace() -> None:

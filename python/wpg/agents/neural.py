@@ -90,9 +90,9 @@ class ActorCriticConfig:
     policy_averaging_rate: float = setting(0.01, 1e-9, 1.0)
     # Draws of actions while data are collected: "pink" ones depend on each other in time and reach
     # further; each alone has the policy's law, but not given the draws that led to its state.
-    # "mixed": pink in every fourth episode, and the first two of these ignore the policy and act
-    # at the walls, as a pink draw's sign says. Actions that are chosen among several candidates
-    # are white after the warm-up
+    # "mixed": pink in every fourth episode, and where the warm-up has ended before two episodes
+    # have, what is left of them acts at the walls, as the sign of a pink draw says. Actions that
+    # are chosen among several candidates are white after the warm-up
     behaviour_noise: str = setting("mixed", choices=("mixed", "pink", "white"))
 
     def as_dict(self) -> dict[str, Any]:
@@ -340,10 +340,10 @@ class NeuralWPG(Agent):
             require_finite_start(self.env, observation, self.env_steps)
             episode_return, length, over = 0.0, 0, False
             while not over and self.env_steps < end:
-                if self._pushes(self.episodes):
-                    action = self._push()
-                elif self.env_steps < self._warmup:
+                if self.env_steps < self._warmup:
                     action = self._explore()
+                elif c.behaviour_noise == "mixed" and self.episodes < 2:
+                    action = self._push()
                 else:
                     action = self._act(observation)
                 next_observation, reward, terminated, truncated = self.env.step(action)
@@ -393,8 +393,9 @@ class NeuralWPG(Agent):
         return self._to_env(unit)
 
     def _push(self) -> Float32:
-        """An action at the walls, held for a while: what reaches furthest with bounded actions."""
-        xi = self._behaviour_noise()[self.policy.latent_size :]
+        """An action at the walls, held for a while: what reaches furthest with bounded actions. A
+        policy that has found nothing in a long episode soon keeps still."""
+        xi = self._pink.at(self.env_steps)[self.policy.latent_size :]
         return self._to_env(np.copysign(np.float32(1), xi))
 
     def _act(self, observation: Float32) -> Float32:
@@ -413,10 +414,6 @@ class NeuralWPG(Agent):
                 f"{self.env_steps}"
             )
         return self._to_env(unit)
-
-    def _pushes(self, episode: int) -> bool:
-        """Does this episode act at the walls? A policy that has found nothing soon keeps still."""
-        return self.config.behaviour_noise == "mixed" and episode in (1, 5)
 
     def _behaviour_noise(self) -> Float32:
         kind = self.config.behaviour_noise
