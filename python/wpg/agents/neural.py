@@ -339,6 +339,7 @@ class NeuralWPG(Agent):
             observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
             require_finite_start(self.env, observation, self.env_steps)
             episode_return, length, over = 0.0, 0, False
+
             while not over and self.env_steps < end:
                 if self.env_steps < self._warmup:
                     action = self._explore()

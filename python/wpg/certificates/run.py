@@ -137,7 +137,8 @@ def certify_agent(
 
     Errors: UsageError for an agent without a critic.
 
-    Source: KL and soft value from the last step's Gaussian mixture: see `wpg.policy`.
+    Source: KL and soft value from the Gaussian mixture that the agent acts by: the last step's
+    (`wpg.policy`), or all Gaussians of the generator (`wpg.generator`).
     """
     if not hasattr(agent, "ready"):
         raise TypeError(f"agent is {agent!r}; it must be a wpg.WPG")
