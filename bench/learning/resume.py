@@ -2,9 +2,9 @@
 those of a run that nobody disturbed; and runs the same command twice, with one thread and with two.
 
     python bench/learning/resume.py
-    python bench/learning/resume.py --critic neural --set batch_size=512 --name resume_neural
+    python bench/learning/resume.py Pendulum-v1 --critic neural --name resume_neural
 
-What is not an option of this script goes to `wpg train` as it stands.
+The environment comes first. What is not an option of this script goes to `wpg train` as it stands.
 """
 
 from __future__ import annotations
