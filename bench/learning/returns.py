@@ -3,10 +3,11 @@
     python bench/learning/returns.py --seeds 340 350                  Pendulum-v1, all defaults
     python bench/learning/returns.py Pendulum-v1 --critic neural --name pendulum_neural
 
-The environment comes first. What is not an option of this script goes to `wpg train` as it stands. Seeds of a report must not
-have been used while settings were chosen. Used so far on Pendulum-v1: 0, 100 to 109, 300 to 339,
-1000 to 1019, 3000 to 3031, 5000 to 5033, 6000 to 6019; with the neural critic, on every
-environment, 9000 to 9027, and 10, 11, 20, 30 to 43 on Pendulum-v1 and MountainCarContinuous-v0.
+The environment comes first. What is not an option of this script goes to `wpg train` as it stands.
+Seeds of a report must not have been used while settings were chosen. Used so far on Pendulum-v1: 0,
+100 to 109, 300 to 339, 1000 to 1019, 3000 to 3031, 5000 to 5033, 6000 to 6019; with the neural
+critic, on every environment, 9000 to 9027, and 10, 11, 20, 30 to 43 on Pendulum-v1 and
+MountainCarContinuous-v0.
 """
 
 from __future__ import annotations
