@@ -180,6 +180,11 @@ class ParticleGenerator:
         )
         return squashed(self.cloud(states, np.repeat(noise, len(states), axis=0)).means, UNIT_BOX)
 
+    @property
+    def countable(self) -> bool:
+        """Is a state's policy a mixture of at most 2^12 Gaussians, which can all be named?"""
+        return self.latent_size == 0 or (self.latents == "signs" and self.latent_size <= 12)
+
     def components(self, states: Float32) -> Cloud:
         """All Gaussians of each state (S, O), (S, 2^L, D), of one weight each; their noise is 0.
 
@@ -187,7 +192,7 @@ class ParticleGenerator:
         infinitely many, and for L above 12. Cost: a forward pass of S 2^L rows.
         """
         L = self.latent_size
-        if L > 12 or (L > 0 and self.latents != "signs"):
+        if not self.countable:
             raise ValueError(
                 f"the policy has {L} latents that are {self.latents}; its Gaussians can be counted "
                 "for at most 12 that are signs"
@@ -203,10 +208,9 @@ class ParticleGenerator:
         Where these cannot be counted: by the cloud's own mixture, see `log_density` of the module.
         Cost: S K 2^L D.
         """
-        try:
-            components = self.components(states)
-        except ValueError:
+        if not self.countable:
             return log_density(cloud)
+        components = self.components(states)
         one_by_one = (slice(s, s + 1) for s in range(len(states)))
         log_m = [log_mixture(cloud.free[s], components.of_states(s))[0] for s in one_by_one]
         return np.concatenate(log_m) - log_slope(cloud.actions, UNIT_BOX)
