@@ -28,6 +28,7 @@ __all__ = [
     "ParticlePolicy",
     "choose",
     "gibbs_weights",
+    "medoids",
     "soft_value",
     "spread_particles",
 ]
@@ -79,6 +80,13 @@ def choose(weights: Floats, uniform: Floats) -> NDArray[np.intp]:
     return np.minimum(
         (cumulative < uniform[:, None] * cumulative[:, -1:]).sum(axis=1), weights.shape[1] - 1
     )
+
+
+def medoids(cloud: Floats) -> Floats:
+    """The particle (S, D) of each cloud (S, N, D) whose distances to all others have the least
+    sum. O(S N^2 D), memory too."""
+    gaps = np.sqrt(((cloud[:, :, None] - cloud[:, None]) ** 2).sum(axis=3)).sum(axis=2)
+    return cloud[np.arange(len(cloud)), gaps.argmin(axis=1)]
 
 
 class ParticlePolicy:

@@ -165,6 +165,17 @@ def test_bad_calls_are_named() -> None:
         agent.predict([0.0, 1.0])
     with pytest.raises(UsageError, match="mode"):
         agent.predict([0.0], mode="worst")
+    with pytest.raises(UsageError, match="n is 0"):
+        agent.particles([0.0], 0)
+
+
+def test_what_is_of_one_observation_refuses_several() -> None:
+    agent = trained()
+    np.testing.assert_array_equal(agent.particles([0.5], 3), agent.particles([[0.5]], 3))
+    with pytest.raises(UsageError, match="2 rows"):
+        agent.particles([[0.5], [0.1]], 3)
+    with pytest.raises(UsageError, match="2 rows"):
+        agent.q_values([[0.5], [0.1]], np.zeros((1, 1)))
 
 
 def test_an_unregistered_environment_says_at_once_what_to_do() -> None:

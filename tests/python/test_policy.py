@@ -10,6 +10,7 @@ from wpg.density import mixture_log_density
 from wpg.policy import (
     ParticlePolicy,
     choose,
+    medoids,
     soft_value,
     spread_particles,
 )
@@ -123,3 +124,10 @@ def test_choose_inverts_the_cumulative_weights() -> None:
     weights = np.array([[0.0, 1.0, 3.0, 0.0]] * 4)
     picked = choose(weights, np.array([0.0001, 0.2499, 0.2501, 0.9999]))
     np.testing.assert_array_equal(picked, [1, 1, 2, 2])
+
+
+def test_medoids_are_the_particles_with_the_least_sum_of_distances() -> None:
+    cloud = np.random.default_rng(3).normal(size=(5, 9, 2))
+    for particles, medoid in zip(cloud, medoids(cloud), strict=True):
+        sums = [sum(float(np.linalg.norm(a - b)) for b in particles) for a in particles]
+        np.testing.assert_array_equal(medoid, particles[int(np.argmin(sums))])

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wpg.agents.interaction import EvaluationEnvs, far_apart
+from wpg.agents.interaction import EvaluationEnvs, far_apart, observation_row, observation_rows
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.envs import ContinuousEnv
+from wpg.errors import UsageError
 from wpg.evaluation import Evaluation, evaluate
 from wpg.replay import Replay
 
@@ -22,12 +23,15 @@ class Agent(ABC):
     """An agent of one environment, with a replay of what it has seen there."""
 
     replay: Replay
+    modes: tuple[str, ...] = ("best", "sample", "medoid", "all")  # of `predict`
 
     def __init__(self, env: ContinuousEnv) -> None:
         self.env = env
         self._evaluation_envs = EvaluationEnvs(env)
+        self._calls = 0  # of predict, to tell its draws apart
 
-    @abstractmethod
+    # Acting
+
     def predict(
         self,
         observation: Any,
@@ -37,7 +41,60 @@ class Agent(ABC):
         mode: str | None = None,
         step: int | None = None,
     ) -> tuple[NDArray[np.float32], None]:
-        """Actions (D,) or (S, D) for observations (O,) or (S, O), and None."""
+        """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
+
+        `state` and `episode_start` are accepted for callers that hold recurrent policies.
+
+        mode = "best" (what deterministic=True means): the action of highest Q, a function of the
+        observation alone. "sample" (deterministic=False): a draw from the policy. "medoid": the
+        particle closest to all others. "all": the particles (N, D) or (S, N, D). Further ones stand
+        in `modes` and in the agent's own docstring. `step` names the draws of all but "best";
+        without it each call is another draw.
+        """
+        if step is None:
+            step, self._calls = self._calls, self._calls + 1
+        rows, single = observation_rows(observation, self.env.observation_size)
+        mode = mode if mode is not None else ("best" if deterministic else "sample")
+        if mode not in self.modes:
+            *most, last = map(repr, self.modes)
+            raise UsageError(f"mode is {mode!r}; it must be {', '.join(most)} or {last}")
+        actions = self._actions(rows, mode, step)
+        return (actions[0] if single else actions), None
+
+    @abstractmethod
+    def _actions(
+        self, observations: NDArray[np.float32], mode: str, step: int
+    ) -> NDArray[np.float32]:
+        """Actions (S, D) of the environment, or (S, N, D) where `mode` is "all"."""
+
+    def particles(self, observation: Any, n: int) -> NDArray[np.float32]:
+        """n particles (n, D) of the policy at one observation."""
+        row = observation_row(observation, self.env.observation_size)
+        if n < 1:
+            raise UsageError(f"n is {n}; it must be at least 1")
+        return self._particles(row, n)
+
+    @abstractmethod
+    def _particles(self, observations: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+        """n particles (n, D) of the policy at the one row of `observations`."""
+
+    def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
+        """Soft Q (K,) [reward] of actions (K, D) at one observation."""
+        row = observation_row(observation, self.env.observation_size)
+        cloud = np.ascontiguousarray(actions, dtype=np.float32)
+        if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
+            raise UsageError(
+                f"actions has shape {cloud.shape}; it must be (K, {self.env.action_size})"
+            )
+        return self.state_action_values(row, cloud[None])[0]
+
+    @abstractmethod
+    def state_action_values(
+        self, observations: NDArray[np.float32], actions: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
+
+    # Evaluation, and the agent's file
 
     @abstractmethod
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

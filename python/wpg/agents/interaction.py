@@ -18,6 +18,7 @@ __all__ = [
     "Callback",
     "EvaluationEnvs",
     "far_apart",
+    "observation_row",
     "observation_rows",
     "require_finite_start",
     "require_finite_transition",
@@ -101,6 +102,14 @@ def observation_rows(observation: Any, size: int) -> tuple[NDArray[np.float32], 
     if array.ndim == 2 and array.shape[1] == size:
         return np.ascontiguousarray(array), False
     raise UsageError(f"observation has shape {array.shape}; it must be ({size},) or (S, {size})")
+
+
+def observation_row(observation: Any, size: int) -> NDArray[np.float32]:
+    """One observation as (1, O)."""
+    rows, _ = observation_rows(observation, size)
+    if len(rows) != 1:
+        raise UsageError(f"observation has {len(rows)} rows; give one, ({size},) or (1, {size})")
+    return rows
 
 
 def far_apart(observations: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -19,7 +19,6 @@ from wpg.agents import settings
 from wpg.agents.agent import Agent
 from wpg.agents.interaction import (
     Callback,
-    observation_rows,
     require_finite_start,
     require_finite_transition,
     require_same_kind,
@@ -32,7 +31,7 @@ from wpg.critics.fitted_soft_q import ActionSet, FittedSoftQ, Transitions
 from wpg.envs import make
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
 from wpg.noise import derive_seed, generator
-from wpg.policy import ParticlePolicy, choose, gibbs_weights
+from wpg.policy import ParticlePolicy, choose, gibbs_weights, medoids
 from wpg.replay import Replay
 
 __all__ = ["KernelConfig", "KernelWPG"]
@@ -80,6 +79,9 @@ class KernelWPG(Agent):
     env_or_id : id of a Gymnasium environment, or an environment
     seed : names every random draw of the run, 0 <= seed < 2^63
     **config : settings, see `KernelConfig`
+
+    `predict` draws from the Gibbs policy: a cloud that has moved from its start, weighted by
+    exp(Q / temperature) over its density. The best action is found by ascending Q.
 
     Errors: `UsageError` (a ValueError) with one line that says what to do.
 
@@ -138,7 +140,6 @@ class KernelWPG(Agent):
         # Particles of every stored next state, which go on from where the last refit left them;
         # only where the soft value comes from particles.
         self.clouds = self.policy.start(0)
-        self._calls = 0  # of predict, to tell its draws apart
 
     @property
     def ready(self) -> bool:
@@ -316,66 +317,33 @@ class KernelWPG(Agent):
 
     # Acting
 
-    def predict(
-        self,
-        observation: Any,
-        deterministic: bool = True,
-        state: Any = None,
-        episode_start: Any = None,
-        mode: str | None = None,
-        step: int | None = None,
-    ) -> tuple[NDArray[np.float32], None]:
-        """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
-
-        `state` and `episode_start` are accepted for callers that hold recurrent policies.
-
-        mode = "best" (what deterministic=True means): the action of highest Q, a function of the
-        observation alone. "sample": a draw from the Gibbs policy. "medoid": the particle closest to
-        all others. "all": the particles (N, D) or (S, N, D). `step` names the draws of the last
-        three; without it each call is another draw.
-        """
-        if step is None:
-            step, self._calls = self._calls, self._calls + 1
-        observations, single = observation_rows(observation, self.env.observation_size)
-        mode = mode if mode is not None else ("best" if deterministic else "sample")
-        if mode not in ("best", "sample", "medoid", "all"):
-            raise UsageError(f"mode is {mode!r}; it must be 'best', 'sample', 'medoid' or 'all'")
+    def _actions(
+        self, observations: NDArray[np.float32], mode: str, step: int
+    ) -> NDArray[np.float32]:
         if not self.ready:
             middle = ((self._low + self._high) / 2).astype(np.float32)
-            actions: NDArray[Any] = np.tile(middle, (len(observations), 1))
             if mode == "all":
-                actions = self.policy.start(len(observations))
-        elif mode == "best":
-            actions, _ = self.policy.best(self.critic.realist.q, observations)
-        else:
-            cloud, values, density = self.policy.move(
-                self.critic.realist.q,
-                observations,
-                self.policy.start(len(observations)),
-                temperature=self.temperature,
-                step=step,
-            )
-            if mode == "all":
-                actions = cloud
-            elif mode == "sample":
-                actions = self.policy.sample(
-                    cloud,
-                    values,
-                    density,
-                    temperature=self.temperature,
-                    stream="evaluation",
-                    step=step,
-                )
-            else:
-                gaps = np.sqrt(((cloud[:, :, None] - cloud[:, None]) ** 2).sum(axis=3)).sum(axis=2)
-                actions = cloud[np.arange(len(cloud)), gaps.argmin(axis=1)]
-        return (actions[0] if single else actions), None
+                return self.policy.start(len(observations))
+            return np.tile(middle, (len(observations), 1))
+        if mode == "best":
+            return self.policy.best(self.critic.realist.q, observations)[0]
+        cloud, values, density = self.policy.move(
+            self.critic.realist.q,
+            observations,
+            self.policy.start(len(observations)),
+            temperature=self.temperature,
+            step=step,
+        )
+        if mode == "all":
+            return cloud
+        if mode == "medoid":
+            return medoids(cloud)
+        return self.policy.sample(
+            cloud, values, density, temperature=self.temperature, stream="evaluation", step=step
+        )
 
-    def particles(self, observation: Any, n: int) -> NDArray[np.float32]:
-        """n particles (n, D) of the policy at one observation, drawn from its weighted cloud."""
-        observations, _ = observation_rows(observation, self.env.observation_size)
-        if n < 1:
-            raise UsageError(f"n is {n}; it must be at least 1")
+    def _particles(self, observations: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+        """Drawn from the policy's weighted cloud."""
         if not self.ready:
             return self.policy.start(1)[0][np.arange(n) % self.config.particles]
         wide = ParticlePolicy(
@@ -389,7 +357,7 @@ class KernelWPG(Agent):
         )
         cloud, values, density = wide.move(
             self.critic.realist.q,
-            observations[:1],
+            observations,
             wide.start(1),
             temperature=self.temperature,
             step=0,
@@ -398,23 +366,11 @@ class KernelWPG(Agent):
         uniform = (np.arange(n) + generator(self.seed, "evaluation").random()) / n
         return cloud[0][choose(np.repeat(weights, n, axis=0), uniform)]
 
-    def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
-        """Soft Q (K,) [reward] of actions (K, D) at one observation."""
-        if not self.ready:
-            raise UsageError("there is no critic yet: learn first")
-        observations, _ = observation_rows(observation, self.env.observation_size)
-        cloud = np.ascontiguousarray(actions, dtype=np.float32)
-        if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
-            raise UsageError(
-                f"actions has shape {cloud.shape}; it must be (K, {self.env.action_size})"
-            )
-        head = self.critic.realist
-        return head.baseline + head.q.value(observations[:1], cloud[None])[0].astype(np.float64)
-
     def state_action_values(
         self, observations: NDArray[np.float32], actions: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
+        if not self.ready:
+            raise UsageError("there is no critic yet: learn first")
         head = self.critic.realist
         return head.baseline + head.q.value(observations, actions).astype(np.float64)
 

@@ -21,7 +21,6 @@ from wpg.agents import settings
 from wpg.agents.agent import Agent
 from wpg.agents.interaction import (
     Callback,
-    observation_rows,
     require_finite_start,
     require_finite_transition,
     require_same_kind,
@@ -42,7 +41,7 @@ from wpg.generator import (
 from wpg.noise import derive_seed, generator
 from wpg.normalisation import RunningMoments
 from wpg.pink_noise import PinkNoise
-from wpg.policy import choose
+from wpg.policy import choose, medoids
 from wpg.replay import Replay
 
 __all__ = ["ActorCriticConfig", "NeuralConfig", "NeuralWPG", "TrainableCritic", "require_trainable"]
@@ -246,6 +245,7 @@ class NeuralWPG(Agent):
     agent = "wpg"
     critic_kind = "neural"
     progress = ("temperature", "entropy", "critic_loss")  # columns of progress.csv
+    modes = (*Agent.modes, "gibbs")
     config_type: type[Any] = NeuralConfig
 
     def __init__(
@@ -307,7 +307,6 @@ class NeuralWPG(Agent):
         self._pink = PinkNoise(size, seed=self.seed, stream=stream)
         self.env_steps = self.episodes = self.updates = 0
         self.entropy = self.critic_loss = math.nan
-        self._calls = 0  # of predict, to tell its draws apart
 
     def _full_config(self) -> NeuralConfig:
         return self.settings
@@ -513,79 +512,28 @@ class NeuralWPG(Agent):
 
     # Acting
 
-    def predict(
-        self,
-        observation: Any,
-        deterministic: bool = True,
-        state: Any = None,
-        episode_start: Any = None,
-        mode: str | None = None,
-        step: int | None = None,
-    ) -> tuple[Float32, None]:
-        """Actions (D,) or (S, D) for observations (O,) or (S, O), and None.
-
-        `state` and `episode_start` are accepted for callers that hold recurrent policies.
-
-        mode = "best" (what deterministic=True means): of `evaluation_candidates` particles without
-        their Gaussian the one of highest Q, a function of the observation alone. "sample": a
-        particle of the policy. "gibbs": one of the candidates by weights exp(Q/T)/pi. "medoid": the
-        candidate closest to all others. "all": the candidates (N, D) or (S, N, D). `step` names the
-        draws; without it each call is another draw.
-        """
-        if step is None:
-            step, self._calls = self._calls, self._calls + 1
-        rows, single = observation_rows(observation, self.env.observation_size)
-        mode = mode if mode is not None else ("best" if deterministic else "sample")
-        if mode not in ("best", "sample", "gibbs", "medoid", "all"):
-            raise UsageError(
-                f"mode is {mode!r}; it must be 'best', 'sample', 'gibbs', 'medoid' or 'all'"
-            )
-        states = self._states(rows)
+    def _actions(self, observations: Float32, mode: str, step: int) -> Float32:
+        states = self._states(observations)
         n = self.config.evaluation_candidates
         if mode == "best":
             points = self.averaged_policy.points(states, n)
             values = self.critic.value(states, points)
-            actions = points[np.arange(len(states)), values.argmax(axis=1)]
-        elif mode == "sample":
-            actions = self._draw(states, 1, step=step).actions[:, 0]
-        else:
-            cloud = self._draw(states, n, step=step)
-            if mode == "all":
-                actions = cloud.actions
-            elif mode == "gibbs":
-                actions = self._chosen(states, cloud, "gibbs", "evaluation", step)
-            else:
-                a = cloud.actions
-                gaps = np.sqrt(((a[:, :, None] - a[:, None]) ** 2).sum(axis=3)).sum(axis=2)
-                actions = a[np.arange(len(a)), gaps.argmin(axis=1)]
-        scaled = self._to_env(actions)
-        return (scaled[0] if single else scaled), None
+            return self._to_env(points[np.arange(len(states)), values.argmax(axis=1)])
+        cloud = self._draw(states, 1 if mode == "sample" else n, step=step)
+        if mode == "sample":
+            return self._to_env(cloud.actions[:, 0])
+        if mode == "gibbs":
+            return self._to_env(self._chosen(states, cloud, "gibbs", "evaluation", step))
+        return self._to_env(medoids(cloud.actions) if mode == "medoid" else cloud.actions)
 
     def _draw(self, states: Float32, n: int, *, step: int) -> Cloud:
         """Particles of the averaged policy."""
         return self.averaged_policy.draw(states, n, step=step, stream="evaluation")
 
-    def particles(self, observation: Any, n: int) -> Float32:
-        """n particles (n, D) of the policy at one observation."""
-        rows, _ = observation_rows(observation, self.env.observation_size)
-        if n < 1:
-            raise UsageError(f"n is {n}; it must be at least 1")
-        states = self._states(rows[:1])
-        return self._to_env(self._draw(states, n, step=0).actions[0])
-
-    def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
-        """Soft Q (K,) [reward] of actions (K, D) at one observation."""
-        rows, _ = observation_rows(observation, self.env.observation_size)
-        cloud = np.ascontiguousarray(actions, dtype=np.float32)
-        if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
-            raise UsageError(
-                f"actions has shape {cloud.shape}; it must be (K, {self.env.action_size})"
-            )
-        unit = ((cloud - self._middle) / self._half)[None]
-        return self.critic.value(self._states(rows[:1]), unit)[0].astype(np.float64)
+    def _particles(self, observations: Float32, n: int) -> Float32:
+        return self._to_env(self._draw(self._states(observations), n, step=0).actions[0])
 
     def state_action_values(self, observations: Float32, actions: Float32) -> NDArray[np.float64]:
-        """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
         unit = np.ascontiguousarray((actions - self._middle) / self._half)
         return self.critic.value(self._states(observations), unit).astype(np.float64)
 
