@@ -7,6 +7,7 @@ kill at any moment loses neither.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from wpg.errors import CheckpointError
 
-__all__ = ["read_checkpoint", "write_checkpoint", "write_text"]
+__all__ = ["read_checkpoint", "write_checkpoint", "write_json", "write_text"]
 
 FORMAT = "wpg agent"
 VERSION = 1
@@ -40,6 +41,19 @@ def _replace(path: Path, write: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     _replace(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON, which knows no NaN and no infinity, whole or not at all: null in their place."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(inner) for inner in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
 
 
 def write_checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wpg.agents import load, make_agent
-from wpg.checkpoint import write_checkpoint, write_text
+from wpg.checkpoint import write_checkpoint, write_json, write_text
 from wpg.errors import CheckpointError, UsageError
 from wpg.evaluation import Evaluation
 
@@ -107,7 +107,7 @@ class Run:
             )
         choose_folder("", self.folder)
         make_folder(self.folder)
-        write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
+        write_json(self.folder / "config.json", config)
         for name, header in self._tables(agent):
             write_text(self.folder / name, ",".join(header) + "\n")
 
@@ -196,7 +196,7 @@ class Run:
             "mean_return": result.mean,
             "returns": list(result.returns),
         }
-        write_text(self.folder / "result.json", json.dumps(content, indent=2) + "\n")
+        write_json(self.folder / "result.json", content)
         return content
 
     def seconds(self) -> float:

@@ -1,0 +1,65 @@
+"""The command line: wpg train | evaluate | plot | plan | certify | bench.
+
+A file per command, which imports what it needs when it runs, so that help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from wpg.cli import bench, evaluate, plot, problems, train
+from wpg.errors import DivergenceError, NonFiniteError
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="wpg",
+        description="Wasserstein policy gradient: particle policies, trained and measured.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for command in (train, evaluate, plot, problems, bench):
+        command.add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status.
+
+    0 done, 2 bad input, NaN from an environment or a critic that diverged, 130 stopped by Ctrl-C
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        import wpg
+
+        print(wpg.__version__)
+        return 0
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    try:
+        if getattr(arguments, "threads", None) is not None:
+            from wpg.threads import set_num_threads
+
+            set_num_threads(arguments.threads)
+        status: int = arguments.command(arguments)
+        return status
+    except (ValueError, TypeError, MemoryError, NonFiniteError, DivergenceError) as error:
+        print(f"wpg: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
