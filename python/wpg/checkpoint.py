@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from wpg.errors import CheckpointError
 
-__all__ = ["read_checkpoint", "write_checkpoint", "write_json", "write_text"]
+__all__ = ["part", "read_checkpoint", "write_checkpoint", "write_json", "write_text"]
 
 FORMAT = "wpg agent"
-VERSION = 1
+VERSION = 2
 _META = "meta.json"
 
 
@@ -61,6 +61,12 @@ def write_checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, NDArray
     text = json.dumps({"format": FORMAT, "version": VERSION, **meta}, allow_nan=False)
     packed: dict[str, Any] = {_META: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
     _replace(path, lambda file: np.savez(file, **packed))
+
+
+def part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The arrays whose names begin with "prefix.", by the rest of their names."""
+    start = f"{prefix}."
+    return {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

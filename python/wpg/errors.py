@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "DivergenceError", "NonFiniteError", "UsageError"]
+__all__ = [
+    "CheckpointError",
+    "DivergenceError",
+    "EpisodeError",
+    "NonFiniteError",
+    "UsageError",
+]
 
 
 class UsageError(ValueError):
@@ -19,3 +25,7 @@ class NonFiniteError(ArithmeticError):
 
 class DivergenceError(ArithmeticError):
     """A critic's loss is no longer finite; says at which step, and the last finite loss."""
+
+
+class EpisodeError(RuntimeError):
+    """An environment raised an error, which is the cause of this one; says which, and when."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv
+from wpg.errors import EpisodeError
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -45,6 +46,8 @@ def evaluate(act: Act, envs: Sequence[ContinuousEnv], *, seed: int = 0) -> Evalu
     Returns
     -------
     Evaluation with undiscounted returns [reward].
+
+    Errors: `EpisodeError` if an environment raises one.
     """
     observations = [env.reset(10_000 * seed + e) for e, env in enumerate(envs)]
     totals, lengths = [0.0] * len(envs), [0] * len(envs)
@@ -54,7 +57,14 @@ def evaluate(act: Act, envs: Sequence[ContinuousEnv], *, seed: int = 0) -> Evalu
         actions = act(np.stack([observations[e] for e in running]), step)
         still = []
         for e, action in zip(running, actions, strict=True):
-            observations[e], reward, terminated, truncated = envs[e].step(action)
+            try:
+                observations[e], reward, terminated, truncated = envs[e].step(action)
+            except Exception as error:
+                said = " ".join(str(error).split())
+                raise EpisodeError(
+                    f"{envs[e].name} raised {type(error).__name__} in step {step} of evaluation "
+                    f"episode {e}: {said}"
+                ) from error
             totals[e] += reward
             lengths[e] += 1
             if not (terminated or truncated):

@@ -22,35 +22,39 @@ __all__ = ["PinkNoise"]
 
 
 class PinkNoise:
-    """xi_t (size,), a pure function of (seed, stream, t).
+    """xi_t (n, size), a pure function of (seed, stream, t), independent rows.
 
     Parameters
     ----------
-    size : how many coordinates, each with noise of its own
+    shape : (n, size), how many rows and coordinates, each with noise of its own; a row's noise does
+        not depend on n
     seed, stream : name the draws, see `wpg.noise`
     octaves : K, from 1 (white) to 16; the slowest octave is held for 2^(K-1) steps
 
     Cost: two draws a step on average, because a slow octave rarely changes.
     """
 
-    def __init__(self, size: int, *, seed: int, stream: str, octaves: int = 8) -> None:
+    def __init__(self, shape: tuple[int, int], *, seed: int, stream: str, octaves: int = 8) -> None:
         if not 1 <= octaves <= 16:
             raise ValueError(f"octaves is {octaves}; it must be from 1 to 16")
-        self.size = size
+        self.shape = shape
         self.seed = seed
         self.stream = stream
         self.octaves = octaves
         self._index = [-1] * octaves
-        self._held = np.zeros((octaves, size), np.float32)
+        self._held = np.zeros((octaves, *shape), np.float32)
 
     def at(self, t: int) -> NDArray[np.float32]:
-        """xi_t (size,), 0 <= t < 2^35."""
+        """xi_t (n, size), 0 <= t < 2^35."""
         for k in range(self.octaves):
             index = t >> k
             if self._index[k] != index:
                 self._index[k] = index
                 self._held[k] = standard_normal(
-                    (1, 1, self.size), seed=self.seed, step=16 * index + k, stream=self.stream
-                )[0, 0]
+                    (self.shape[0], 1, self.shape[1]),
+                    seed=self.seed,
+                    step=16 * index + k,
+                    stream=self.stream,
+                )[:, 0]
         noise: NDArray[np.float32] = self._held.sum(axis=0) * np.float32(self.octaves**-0.5)
         return noise

@@ -13,15 +13,17 @@ from wpg.errors import UsageError
 
 __all__ = ["Replay"]
 
-FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated", "ended")
+FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated", "following")
 
 
 class Replay:
-    """Transitions (s, a, r, s', terminated, ended), observations raw and in float32.
+    """Transitions (s, a, r, s', terminated) in the order they came, and which one follows which.
 
-    A truncated episode has ended but not terminated: its last state still has a value. Rows are
+    Observations are raw and in float32. `following` is the row of the same episode's next
+    transition, -1 where there is none: the episode has ended, or nothing more of it is stored. A
+    truncated episode has ended but not terminated: its last state still has a value. Rows are
     appended; with a capacity, the oldest row is overwritten once it is reached. Memory grows with
-    what is stored: a row has 8 O + 4 D + 10 bytes.
+    what is stored: a row has 8 O + 4 D + 17 bytes.
 
     Parameters
     ----------
@@ -29,14 +31,20 @@ class Replay:
     action_size : D
     capacity : most rows that are kept; None for all. Refused with a `UsageError` that names both
         numbers if so many rows would not fit into the memory that is free now.
+    streams : how many environments the rows come from; an episode's rows are of one stream
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, capacity: int | None = None
+        self,
+        observation_size: int,
+        action_size: int,
+        capacity: int | None = None,
+        streams: int = 1,
     ) -> None:
         self._size = 0
         self._next = 0  # where the next row goes
         self._shared = False  # has somebody views of the rows?
+        self._newest = np.full(streams, -1, np.int64)  # a stream's last row, if its episode goes on
         self.capacity = capacity
         self._rows: dict[str, NDArray[Any]] = {
             "observations": np.empty((0, observation_size), np.float32),
@@ -44,7 +52,7 @@ class Replay:
             "rewards": np.empty(0, np.float64),
             "next_observations": np.empty((0, observation_size), np.float32),
             "terminated": np.empty(0, np.bool_),
-            "ended": np.empty(0, np.bool_),
+            "following": np.empty(0, np.int64),
         }
         if capacity is not None:
             if capacity < 1:
@@ -80,6 +88,7 @@ class Replay:
         next_observation: NDArray[np.float32],
         terminated: bool,
         ended: bool | None = None,
+        stream: int = 0,
     ) -> None:
         """Append one transition; amortised constant cost.
 
@@ -87,26 +96,28 @@ class Replay:
         """
         if self._size == len(self._rows["rewards"]) and self._size != self.capacity:
             self._grow(max(1024, self._size + self._size // 2))
-        elif self.overwrites and self._shared:
-            self._rows = {name: rows.copy() for name, rows in self._rows.items()}
-            self._shared = False
-        over = terminated if ended is None else ended
-        row = (observation, action, reward, next_observation, terminated, over)
+        elif self.overwrites:
+            if self._shared:
+                self._rows = {name: rows.copy() for name, rows in self._rows.items()}
+                self._shared = False
+            # The row that it followed is older, and was overwritten before it.
+            self._newest[self._newest == self._next] = -1
+        row = (observation, action, reward, next_observation, terminated, -1)
         for name, value in zip(FIELDS, row, strict=True):
             self._rows[name][self._next] = value
+        if self._newest[stream] >= 0:
+            self._rows["following"][self._newest[stream]] = self._next
+        over = terminated if ended is None else ended
+        self._newest[stream] = -1 if over else self._next
         self._size = max(self._size, self._next + 1)
         self._next += 1
         if self._next == self.capacity:
             self._next = 0
 
-    def end_episode(self) -> None:
-        """The next row does not follow from the newest one, though no episode ended there: who
-        added rows has left off in the middle of one."""
-        newest = self._next - 1  # -1 is the last row, where the next one goes to the first
-        if self._size and not self._rows["ended"][newest]:
-            if self._shared:
-                self._rows["ended"] = self._rows["ended"].copy()
-            self._rows["ended"][newest] = True
+    def end_episode(self, stream: int = 0) -> None:
+        """The stream's next row does not follow from its newest one, though no episode ended there:
+        who added rows has left off in the middle of one."""
+        self._newest[stream] = -1
 
     def _grow(self, room: int) -> None:
         if self.capacity is not None:
@@ -134,39 +145,41 @@ class Replay:
         at = rng.integers(self._size, size=count)
         batch = {name: self._rows[name][at] for name in ("observations", "actions", "rewards")}
         factor = np.full(count, discount)
-        going = ~self._rows["ended"][at] if steps > 1 else None
         for _ in range(steps - 1):
-            following = (at + 1) % self._size
-            going &= following != self._next % self._size
+            following = self._rows["following"][at]
+            going = following >= 0
             at = np.where(going, following, at)
             batch["rewards"] = batch["rewards"] + going * factor * self._rows["rewards"][at]
             factor = np.where(going, factor * discount, factor)
-            going &= ~self._rows["ended"][at]
-        for name in ("next_observations", "terminated", "ended"):
+        for name in ("next_observations", "terminated"):
             batch[name] = self._rows[name][at]
         batch["discounts"] = factor
         return batch
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that is needed to go on: the rows of every field as they lie, and where the next one
-        goes.
+        """All that is needed to go on: the rows of every field as they lie, where the next one
+        goes, and each stream's newest row.
 
-        Views that stay as they are: before the first of them is overwritten, the replay moves to
-        memory of its own.
+        What is given stays as it is. Rows are views: before the first of them is overwritten, the
+        replay moves to memory of its own.
         """
         self._shared = True
         views = {name: rows[: self._size] for name, rows in self._rows.items()}
-        return {**views, "next": np.array(self._next, np.int64)}
+        return {
+            **views,
+            "following": views["following"].copy(),
+            "next": np.array(self._next, np.int64),
+            "newest": self._newest.copy(),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]], capacity: int | None = None) -> Replay:
         """A replay that holds these rows; ValueError if they contradict each other."""
         O, D = arrays["observations"].shape[1], arrays["actions"].shape[1]
-        replay = cls(O, D, capacity)
-        # Files of before there were several steps lack it.
-        arrays = {"ended": arrays["terminated"], **arrays}
+        newest = arrays["newest"]
+        replay = cls(O, D, capacity, len(newest))
         size = len(arrays["rewards"])
-        following = int(arrays.get("next", size))  # files of before there was a capacity lack it
+        following = int(arrays["next"])
         for name in FIELDS:
             wanted = (size, *replay._rows[name].shape[1:])
             if arrays[name].shape != wanted:
@@ -178,7 +191,10 @@ class Replay:
             raise ValueError(
                 f"{size} rows, the next one at {following}, do not fit a capacity of {capacity}"
             )
-        replay._size, replay._next = size, following
+        for name, rows in (("following", arrays["following"]), ("newest", newest)):
+            if rows.dtype != np.int64 or rows.ndim != 1 or not ((rows >= -1) & (rows < size)).all():
+                raise ValueError(f"its {name} names rows that are not there")
+        replay._size, replay._next, replay._newest = size, following, newest.copy()
         replay._rows = {
             name: np.array(arrays[name], dtype=replay._rows[name].dtype) for name in FIELDS
         }

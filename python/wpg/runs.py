@@ -3,25 +3,33 @@
 config.json        environment, agent, critic, seed and every setting
 progress.csv       one row per training episode
 evaluations.csv    env_steps, mean_return, std_return
-checkpoint/        agent.npz: all that is needed to go on, written when an episode ends
+checkpoint/        agent.npz: all that is needed to go on, written about once a second
 result.json        the final evaluation
 learning.png       return against steps, where matplotlib is installed
+error.txt          what an environment raised, if it did
+.lock              held by the process that writes to the folder
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from wpg.agents import load, make_agent
 from wpg.checkpoint import write_checkpoint, write_json, write_text
-from wpg.errors import CheckpointError, UsageError
+from wpg.errors import CheckpointError, EpisodeError, UsageError
 from wpg.evaluation import Evaluation
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "train",
 ]
 
+FORMAT = 2  # of config.json, which says what all other files hold
 CHECKPOINT = Path("checkpoint") / "agent.npz"
 EPISODE = ("env_steps", "episode", "return", "length")  # of progress.csv; the agent adds its own
 EVALUATIONS = ("env_steps", "mean_return", "std_return")
@@ -89,8 +98,8 @@ class Run:
         self.started = time.monotonic()
         self.seconds_before = 0.0
         self.steps_before = 0
-        self._snapshot: tuple[dict[str, Any], dict[str, Any]] | None = None
-        self._saved = -math.inf
+        self._stopped_by: int | None = None  # a signal
+        self._saved = time.monotonic()
         self._seconds_to_save = 0.0
         self._last_return = math.nan
         self._last_line = 0.0
@@ -121,12 +130,17 @@ class Run:
         try:
             config = json.loads(path.read_text())
             if not isinstance(config, dict) or not isinstance(config["settings"], dict):
-                raise ValueError("wants env, seed, total_steps and settings")
+                raise ValueError("wants env, agent, critic, seed, total_steps and settings")
+            if config.get("format") != FORMAT:
+                raise ValueError(
+                    f"its format is {config.get('format')!r}, and this wpg reads {FORMAT}: use the "
+                    "wpg that wrote it"
+                )
             if not isinstance(config["env"], str) or ":" in config["env"]:
                 raise ValueError("env is not a plain environment id")
             config["seed"], config["total_steps"] = int(config["seed"]), int(config["total_steps"])
-            config.setdefault("agent", "wpg")
-            config.setdefault("critic", "kernel")
+            if not all(isinstance(config[name], str) for name in ("agent", "critic")):
+                raise ValueError("agent and critic are no names")
         except FileNotFoundError:
             raise UsageError(f"{self.folder} is no run folder: it has no config.json") from None
         except (ValueError, KeyError, TypeError, OSError) as error:
@@ -155,15 +169,6 @@ class Run:
             self._append(
                 "progress.csv", progress_header(agent), {**record, "wall_seconds": self.seconds()}
             )
-            # Episodes may be one step long, and a checkpoint hundreds of megabytes: one a second,
-            # or a twentieth of the time, loses little to a kill.
-            due = time.monotonic() - self._saved > max(1.0, 20 * self._seconds_to_save)
-            if due or not agent.replay.overwrites:
-                meta, arrays = agent.snapshot()
-                meta["wall_seconds"] = self.seconds()
-                self._snapshot = (meta, arrays)
-            if due:
-                self.save()
         elif event == "evaluation":
             self._append("evaluations.csv", EVALUATIONS, record)
             self.say(
@@ -171,27 +176,67 @@ class Run:
                 f" +- {record['std_return']:.1f}"
             )
         elif event == "step":
+            # A checkpoint may have hundreds of megabytes: one a second, or a twentieth of the time,
+            # loses little to a kill.
+            now = time.monotonic()
+            stopped = self._stopped_by is not None
+            if stopped or now - self._saved > max(1.0, 20 * self._seconds_to_save):
+                self.save(agent)
+            if stopped:
+                raise KeyboardInterrupt(self._stopped_by)
             self._draw(record)
 
-    def save(self) -> None:
-        """Write the state at the end of the last whole episode."""
-        if self._snapshot is not None:
-            started = time.monotonic()
-            write_checkpoint(self.folder / CHECKPOINT, *self._snapshot)
-            self._snapshot = None
-            self._saved = time.monotonic()
-            self._seconds_to_save = self._saved - started
-
-    def finish(self, agent: Any, total_steps: int, result: Evaluation) -> dict[str, Any]:
-        """The final checkpoint and result.json."""
-        self.clear_line()
+    def save(self, agent: Any) -> None:
+        """Write a checkpoint: between two steps, so that nothing is half done."""
+        started = time.monotonic()
         meta, arrays = agent.snapshot()
         meta["wall_seconds"] = self.seconds()
         write_checkpoint(self.folder / CHECKPOINT, meta, arrays)
+        self._saved = time.monotonic()
+        self._seconds_to_save = self._saved - started
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """The time in which this process writes to the folder. Ctrl-C and SIGTERM wait for the end
+        of the step; a second one does not."""
+
+        def stop(signum: int, frame: Any) -> None:
+            if self._stopped_by is not None:
+                raise KeyboardInterrupt(signum)
+            self._stopped_by = signum
+
+        # Python lets only the main thread look after signals.
+        main = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+        lock = self._locked()
+        before = {number: signal.signal(number, stop) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(lock)
+
+    def _locked(self) -> int:
+        """A descriptor with the folder's lock, which goes with the process, however it ends."""
+        lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise UsageError(
+                f"another process writes to {self.folder}; wait for it, or choose another --out"
+            ) from None
+        return lock
+
+    def finish(self, agent: Any, result: Evaluation) -> dict[str, Any]:
+        """The final checkpoint and result.json."""
+        self.clear_line()
+        self.save(agent)
         content = {
             "env": agent.env.name,
             "seed": agent.seed,
-            "env_steps": total_steps,
+            "env_steps": agent.env_steps,
             "wall_seconds": self.seconds(),
             "mean_return": result.mean,
             "returns": list(result.returns),
@@ -265,6 +310,7 @@ def train(
     run = Run(folder, quiet=quiet)
     run.create(
         {
+            "format": FORMAT,
             "env": env_id,
             "seed": seed,
             "total_steps": total_steps,
@@ -274,7 +320,8 @@ def train(
         },
         learner,
     )
-    return _go_on(learner, run, total_steps)
+    with run.working():
+        return _go_on(learner, run, total_steps)
 
 
 def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
@@ -292,29 +339,37 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
         seed=config["seed"],
         **config["settings"],
     )
-    if (folder / CHECKPOINT).exists():
-        meta = agent.restore(folder / CHECKPOINT)
-        run.seconds_before = float(meta.get("wall_seconds", 0.0))
-        run.steps_before = agent.env_steps
-    run.cut_back(agent)
-    run.say(f"going on with {folder} at step {agent.env_steps}")
-    return _go_on(agent, run, config["total_steps"])
+    with run.working():
+        if (folder / CHECKPOINT).exists():
+            meta = agent.restore(folder / CHECKPOINT)
+            run.seconds_before = float(meta.get("wall_seconds", 0.0))
+            run.steps_before = agent.env_steps
+        run.cut_back(agent)
+        run.say(f"going on with {folder} at step {agent.env_steps}")
+        return _go_on(agent, run, config["total_steps"])
 
 
 def _go_on(agent: Any, run: Run, total_steps: int) -> dict[str, Any]:
-    try:
-        if agent.env_steps < total_steps:
-            agent.learn(total_steps - agent.env_steps, callback=run)
-        result = agent.evaluate()
-    except KeyboardInterrupt:
-        run.save()
-        run.say(f"stopped; go on with: wpg train --resume {run.folder}")
-        raise
-    except Exception:  # of the environment or the critic: the last whole episode is kept
-        run.save()
-        run.clear_line()
-        raise
-    return run.finish(agent, total_steps, result)
+    with contextlib.closing(agent):
+        try:
+            if agent.env_steps < total_steps:
+                agent.learn(total_steps - agent.env_steps, callback=run)
+            result = agent.evaluate()
+        except KeyboardInterrupt:
+            run.say(f"stopped; go on with: wpg train --resume {run.folder}")
+            raise
+        except Exception as error:
+            run.clear_line()
+            if agent.episodes.failed:
+                run.save(agent)
+            if isinstance(error, EpisodeError):
+                path = run.folder / "error.txt"
+                write_text(path, "".join(traceback.format_exception(error)))
+                raise EpisodeError(
+                    f"{error} ({path}); go on with: wpg train --resume {run.folder}"
+                ) from error
+            raise
+        return run.finish(agent, result)
 
 
 def load_agent(path: Path) -> Any:

@@ -114,6 +114,79 @@ class BrokenStart(Slide):
         return (np.nan if self.episodes == 2 else 1) * observation, info
 
 
+class Clock(gymnasium.Env[Any, Any]):
+    """Says where it is: (place, time, last action). Episodes take 2 to 9 steps, some are terminated
+    and some truncated; a step after the end is an error."""
+
+    observation_space = spaces.Box(-10.0, 10.0, (3,), np.float64)
+    action_space = spaces.Box(np.array([-1.0, 0.0]), np.array([1.0, 3.0]), (2,), np.float64)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.place = float(self.np_random.uniform(-1, 1))
+        self.left = int(self.np_random.integers(2, 10))
+        self.time = 0
+        return np.array([self.place, 0.0, 0.0]), {}
+
+    def step(self, action: Any) -> Any:
+        if self.left == 0:
+            raise RuntimeError("the episode is over: reset first")
+        self.left -= 1
+        self.time += 1
+        self.place += 0.1 * float(action.sum())
+        over = self.left == 0
+        observation = np.array([self.place, self.time, action[0]])
+        reward = 1.0 + self.place
+        return observation, reward, over and self.time % 2 == 0, over and self.time % 2 == 1, {}
+
+
+class ClockDict(Clock):
+    """The same with a Dict observation."""
+
+    observation_space = spaces.Dict(
+        {"place": spaces.Box(-10.0, 10.0, (1,)), "rest": spaces.Box(-10.0, 10.0, (2,))}
+    )
+
+    def _dict(self, observation: Any) -> Any:
+        observation = observation.astype(np.float32)
+        return {"place": observation[:1], "rest": observation[1:]}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        observation, info = super().reset(seed=seed)
+        return self._dict(observation), info
+
+    def step(self, action: Any) -> Any:
+        observation, *rest = super().step(action)
+        return self._dict(observation), *rest
+
+
+class Forgetful(Slide):
+    """Another start at every reset, whatever the seed."""
+
+    resets = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        _, info = super().reset(seed=seed)
+        Forgetful.resets += 1
+        self.place = 0.01 * Forgetful.resets
+        return np.array([self.place], np.float32), info
+
+
+class Raising(Slide):
+    """Raises an error in its third episode."""
+
+    episodes = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.episodes += 1
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> Any:
+        if self.episodes == 3 and self.time == 6:
+            raise ZeroDivisionError("the motor\nhas no power")
+        return super().step(0 * action)
+
+
 class Images(Slide):
     observation_space = spaces.Box(0, 255, (32, 32, 3), np.uint8)
 
@@ -132,6 +205,10 @@ def register() -> None:
         ("Broken", Broken, {}),
         ("BrokenLate", BrokenLate, {}),
         ("BrokenStart", BrokenStart, {}),
+        ("Clock", Clock, {}),
+        ("ClockDict", ClockDict, {}),
+        ("Forgetful", Forgetful, {}),
+        ("Raising", Raising, {}),
         ("Images", Images, {}),
         ("Unbounded", Unbounded, {}),
     ):

@@ -243,7 +243,7 @@ class TestBadFiles:
         if change == "rows":
             del arrays["replay.rewards"]
         elif change == "counter":
-            meta["env_steps"] = 3
+            arrays["episodes.counters"][0] = 3
         elif change == "setting":
             meta["config"]["centers"] = "many"
         elif change == "version":

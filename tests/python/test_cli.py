@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +66,27 @@ def result(folder: Path) -> dict[str, object]:
     return content
 
 
+def start_and_signal(
+    folder: Path, arguments: list[object], number: int
+) -> subprocess.CompletedProcess[str]:
+    """Run the program and send it a signal when it has written a checkpoint."""
+    checkpoint = folder / "checkpoint" / "agent.npz"
+
+    def written() -> int:
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+    before = written()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wpg.cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline and written() == before:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, stderr=errors)
+
+
 @pytest.mark.end_to_end
 def test_train_evaluate_and_resume_after_a_kill(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
@@ -81,17 +104,14 @@ def test_train_evaluate_and_resume_after_a_kill(tmp_path: Path) -> None:
     shown = wpg("evaluate", whole, "--episodes", 10).stdout
     assert f"mean return {content['mean_return']:.1f}" in shown
 
-    # Killed as soon as the second checkpoint is there, then resumed: the same to the last digit.
+    # Stopped and killed, each time as soon as there is another checkpoint, and resumed: the same to
+    # the last digit. A run may end before the third signal.
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wpg.cli", *map(str, train(killed))], stderr=subprocess.DEVNULL
-    )
-    checkpoint = killed / "checkpoint" / "agent.npz"
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline and not checkpoint.exists():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    arguments = train(killed)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        process = start_and_signal(killed, arguments, number)
+        assert process.returncode in (0, 128 + number, -number)
+        arguments = ["train", "--resume", killed]
     wpg("train", "--resume", killed, "--threads", 2)
     assert result(killed) == content
     assert (killed / "evaluations.csv").read_bytes() == (whole / "evaluations.csv").read_bytes()
@@ -108,21 +128,10 @@ def test_train_evaluate_and_resume_after_a_kill(tmp_path: Path) -> None:
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     # So many steps that the run cannot end by itself before a busy machine looks again.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wpg.cli", *map(str, train(folder, "--total-steps", 10**6))],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        if (folder / "checkpoint" / "agent.npz").exists():
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert f"wpg train --resume {folder}" in errors
-    assert "Traceback" not in errors
+    done = start_and_signal(folder, train(folder, "--total-steps", 10**6), signal.SIGINT)
+    assert done.returncode == 130, done.stderr
+    assert f"wpg train --resume {folder}" in done.stderr
+    assert "Traceback" not in done.stderr
     assert wpg("evaluate", folder, "--episodes", 1).returncode == 0
 
 
@@ -183,7 +192,6 @@ def test_wrong_words_end_with_status_2_and_one_line(
     )
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    import re
 
     assert re.search(words, done.stderr), done.stderr
     assert not any(tmp_path.iterdir())
@@ -254,3 +262,55 @@ def test_certify_writes_a_report(tmp_path: Path, problem: str, parts: list[str])
     assert "gap <=" in shown
     content = strict(folder / "certificate.json")
     assert set(parts) <= set(content)
+
+
+BAD_FOLDERS = {
+    "newer": "its format is 99, and this wpg reads 2",
+    "locked": "another process writes to",
+    "closed": "Permission denied|cannot make",
+    "full": "File too large",
+}
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("case", BAD_FOLDERS)
+def test_what_is_wrong_with_a_run_folder_is_said_and_nothing_is_lost(
+    tmp_path: Path, case: str
+) -> None:
+    """A folder of a newer version, one that another process writes to, one without permission, and
+    a disk that is full: a file-size limit, which fails a write in the same place."""
+    folder, before = tmp_path / "run", None
+    if case != "closed":
+        wpg(*train(folder, "--total-steps", 300))
+        (folder / "result.json").unlink()
+        config = json.loads((folder / "config.json").read_text())
+        config |= {"total_steps": 600} | ({"format": 99} if case == "newer" else {})
+        (folder / "config.json").write_text(json.dumps(config))
+        before = (folder / "checkpoint" / "agent.npz").read_bytes()
+    arguments = ["train", "--resume", str(folder)]
+    limit = 0
+    if case == "locked":
+        lock = os.open(folder / ".lock", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    elif case == "closed":
+        tmp_path.chmod(0o500)
+        # Root may write everywhere but here.
+        place = Path("/proc/wpg") if os.geteuid() == 0 else folder
+        arguments = [str(a) for a in train(place)]
+    elif case == "full":
+        assert before is not None
+        limit = len(before) - 1000
+    script = (
+        "import resource, sys; from wpg.cli import main;"
+        f"{limit} and resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2, done.stderr
+    assert re.search(BAD_FOLDERS[case], done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
+    if before is not None:
+        assert (folder / "checkpoint" / "agent.npz").read_bytes() == before
+        assert [path.name for path in (folder / "checkpoint").iterdir()] == ["agent.npz"]

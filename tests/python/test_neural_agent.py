@@ -93,9 +93,9 @@ def test_a_snapshot_stays_what_it_was_while_the_replay_goes_round() -> None:
 def test_backups_of_several_steps_do_not_reach_into_the_next_call() -> None:
     agent = small()
     agent.learn(50)
-    assert not agent.replay.ended[49]
+    assert agent.replay.following[48] == 49
     agent.learn(5)
-    assert agent.replay.ended[49]
+    assert agent.replay.following[49] == -1
 
 
 def test_predictions_are_those_of_the_averaged_policy() -> None:
@@ -115,7 +115,7 @@ def test_predictions_are_those_of_the_averaged_policy() -> None:
 def test_two_episodes_that_outlast_the_warm_up_act_at_the_walls() -> None:
     for noise, warmup, pushing in (("mixed", 10, True), ("mixed", 60, False), ("pink", 10, False)):
         agent = small(behaviour_noise=noise, warmup_steps=warmup).learn(100)
-        second = int(np.flatnonzero(agent.replay.arrays()["ended"])[1]) + 1
+        second = int(np.flatnonzero(agent.replay.following == -1)[1]) + 1
         moves = np.abs(agent.replay.actions[:, 0])
         assert second <= 40  # episodes have 20 steps at most
         assert (moves[warmup:second] == 1).all() if pushing else (moves < 1).all()
@@ -331,7 +331,7 @@ def test_environments_are_told_apart_from_their_copies() -> None:
 
 
 @pytest.mark.parametrize("critic", ["neural", "kernel"])
-def test_nan_ends_a_run_with_one_line_and_keeps_the_last_whole_episode(
+def test_nan_ends_a_run_with_one_line_and_keeps_every_step_before_it(
     critic: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from wpg.cli import main
@@ -343,4 +343,9 @@ def test_nan_ends_a_run_with_one_line_and_keeps_the_last_whole_episode(
     (line,) = capsys.readouterr().err.splitlines()
     assert "tests/BrokenLate-v0 gave reward nan" in line
     assert "step 46" in line
-    assert load_agent(folder).env_steps == 40
+    assert load_agent(folder).env_steps == 46
+    rows = (folder / "progress.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[:4] for row in rows] == [
+        ["20", "1", "0.0", "20"],
+        ["40", "2", "0.0", "20"],
+    ]

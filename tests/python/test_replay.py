@@ -75,15 +75,17 @@ def test_several_steps_stop_where_the_episode_or_the_record_ends(rows: int, step
 @pytest.mark.parametrize("rows", [5, 30, 41])
 def test_an_episode_that_was_left_ends_there_for_later_rows(rows: int) -> None:
     replay = filled(rows, 30, 100)
-    early = replay.arrays()["ended"]
+    early = replay.arrays()["following"]
+    assert (early == -1).sum() == 1
+    newest = int(np.flatnonzero(early == -1)[0])
     replay.end_episode()
-    assert not early.any()  # views stay as they are
-    assert replay.ended.sum() == 1
     replay.add(np.ones(1, np.float32), np.ones(1, np.float32), 1e6, np.ones(1, np.float32), False)
     batch = replay.sample(300, np.random.default_rng(0), steps=3)
     old = batch["observations"][:, 0] != 1
     assert old.any()
     assert (batch["rewards"][old] < 1e6).all()
+    assert early[newest] == -1  # what was given stays as it is
+    assert replay.following[newest] == -1 or rows == 30  # (its row may be overwritten by now)
     again = Replay(1, 1)
     again.end_episode()  # nothing to end
     assert len(again) == 0

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wpg.agents.episodes import Episodes
 from wpg.agents.interaction import EvaluationEnvs, far_apart, observation_row, observation_rows
 from wpg.checkpoint import read_checkpoint, write_checkpoint
-from wpg.envs import ContinuousEnv
+from wpg.envs import ContinuousEnv, make_side_by_side
 from wpg.errors import UsageError
 from wpg.evaluation import Evaluation, evaluate
 from wpg.replay import Replay
@@ -25,10 +26,21 @@ class Agent(ABC):
     replay: Replay
     modes: tuple[str, ...] = ("best", "sample", "medoid", "all")  # of `predict`
 
-    def __init__(self, env: ContinuousEnv) -> None:
-        self.env = env
-        self._evaluation_envs = EvaluationEnvs(env)
+    def __init__(self, env_or_id: Any, *, seed: int, num_envs: int, async_envs: bool) -> None:
+        self.env, envs = make_side_by_side(env_or_id, num_envs, asynchronous=async_envs)
+        self.episodes = Episodes(self.env, envs, seed)
+        self._evaluation_envs = EvaluationEnvs(self.env)
         self._calls = 0  # of predict, to tell its draws apart
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions so far, in all environments."""
+        return self.episodes.steps
+
+    def close(self) -> None:
+        """Close all environments."""
+        self.episodes.envs.close()
+        self._evaluation_envs.close()
 
     # Acting
 

@@ -1,8 +1,7 @@
-"""What every agent asks of its arguments, and of the environment it acts in."""
+"""What every agent asks of its arguments."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv
-from wpg.errors import CheckpointError, NonFiniteError, UsageError
+from wpg.errors import CheckpointError, UsageError
 
 __all__ = [
     "Callback",
@@ -20,8 +19,7 @@ __all__ = [
     "far_apart",
     "observation_row",
     "observation_rows",
-    "require_finite_start",
-    "require_finite_transition",
+    "passed",
     "require_same_kind",
     "require_seed",
     "require_total_timesteps",
@@ -61,26 +59,9 @@ def require_total_timesteps(total_timesteps: Any) -> int:
     return int(total_timesteps)
 
 
-def require_finite_transition(
-    env: ContinuousEnv, observation: NDArray[np.float32], reward: float, env_steps: int
-) -> None:
-    """An environment that gives NaN or infinity is named, with what it gave and when."""
-    if not (math.isfinite(reward) and np.isfinite(observation).all()):
-        raise NonFiniteError(
-            f"{env.name} gave reward {reward} and observation {observation.tolist()} at "
-            f"step {env_steps}"
-        )
-
-
-def require_finite_start(
-    env: ContinuousEnv, observation: NDArray[np.float32], env_steps: int
-) -> None:
-    """The same for the observation that an episode starts with."""
-    if not np.isfinite(observation).all():
-        raise NonFiniteError(
-            f"{env.name} started an episode with observation {observation.tolist()} at step "
-            f"{env_steps}"
-        )
+def passed(interval: int, before: int, after: int) -> bool:
+    """Is there a multiple of `interval` behind one count of steps, up to another? 0: never."""
+    return interval > 0 and after // interval > before // interval
 
 
 def require_same_kind(path: Path, meta: dict[str, Any], agent: str, critic: str) -> None:
@@ -143,3 +124,9 @@ class EvaluationEnvs:
                 )
             self._made.append(ContinuousEnv(gymnasium.make(spec)))
         return self._made[:count]
+
+    def close(self) -> None:
+        """Close all of them."""
+        for env in self._made:
+            env.close()
+        self._made = []

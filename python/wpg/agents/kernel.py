@@ -19,18 +19,17 @@ from wpg.agents import settings
 from wpg.agents.agent import Agent
 from wpg.agents.interaction import (
     Callback,
-    require_finite_start,
-    require_finite_transition,
+    passed,
     require_same_kind,
     require_seed,
     require_total_timesteps,
     told,
 )
 from wpg.agents.settings import setting
+from wpg.checkpoint import part
 from wpg.critics.fitted_soft_q import ActionSet, FittedSoftQ, Transitions
-from wpg.envs import make
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
-from wpg.noise import derive_seed, generator
+from wpg.noise import generator
 from wpg.policy import ParticlePolicy, choose, gibbs_weights, medoids
 from wpg.replay import Replay
 
@@ -50,6 +49,8 @@ class KernelConfig:
     hold_steps: int = setting(5, 1, 10**6)  # a random action is kept for so many steps
     refit_interval: int = setting(50, 1, 10**9)
     refit_growth: float = setting(1.07, 1.0, 10.0)  # and not before the data grew by this factor
+    num_envs: int = setting(1, 1, 10**5)  # environments whose steps are taken side by side
+    async_envs: bool = setting(False)  # each in a process of its own
     evaluation_interval: int = setting(500, 0, 10**12)  # 0: never
     evaluation_episodes: int = setting(10, 1, 10**6)
     particles: int = setting(32, 1, 10**6)
@@ -100,16 +101,15 @@ class KernelWPG(Agent):
     ) -> None:
         self.seed = require_seed(seed)
         self.config = self.settings = settings.from_keywords(KernelConfig, config)
-        super().__init__(make(env_or_id))
-        self.env_steps = 0
-        self.episodes = 0
+        c = self.config
+        super().__init__(env_or_id, seed=self.seed, num_envs=c.num_envs, async_envs=c.async_envs)
         self.refits = 0
         self.last_refit = 0
         self.temperature = math.nan
-        c = self.config
         self.discount = self.env.discount if isinstance(c.discount, str) else c.discount
         D = self.env.action_size
-        self.replay = Replay(self.env.observation_size, D)
+        n = self.episodes.envs.num_envs
+        self.replay = Replay(self.env.observation_size, D, streams=n)
         self.policy = ParticlePolicy(
             self.env.support,
             D,
@@ -140,6 +140,7 @@ class KernelWPG(Agent):
         # Particles of every stored next state, which go on from where the last refit left them;
         # only where the soft value comes from particles.
         self.clouds = self.policy.start(0)
+        self._acting = self.policy.start(n)  # particles of the environments' open episodes
 
     @property
     def ready(self) -> bool:
@@ -157,96 +158,75 @@ class KernelWPG(Agent):
         Evaluations run in environments of their own and leave no trace in training. A call starts
         with a new episode.
         """
-        c = self.config
+        c, episodes = self.config, self.episodes
         tell = told(callback, progress_bar)
         end = self.env_steps + require_total_timesteps(total_timesteps)
         if c.evaluation_interval:
             self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
+        for stream in episodes.begin():
+            self.replay.end_episode(stream)  # where the last call was stopped
 
         while self.env_steps < end:
-            observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
-            require_finite_start(self.env, observation, self.env_steps)
-            cloud = self.policy.start(1)
-            episode_return, length, over = 0.0, 0, False
-
-            while not over and self.env_steps < end:
-                if self.ready:
-                    action, cloud = self._act(observation, cloud)
-                else:
-                    action = self._explore()
-                next_observation, reward, terminated, truncated = self.env.step(action)
-                require_finite_transition(self.env, next_observation, reward, self.env_steps)
-                self.replay.add(observation, action, reward, next_observation, terminated)
-                observation = next_observation
-                self.env_steps += 1
-                episode_return += reward
-                length += 1
-                over = terminated or truncated
-
-                if self._refit_is_due():
-                    self._refit()
-                    tell(self, "fit", {"env_steps": self.env_steps})
-                if c.evaluation_interval and self.env_steps % c.evaluation_interval == 0:
-                    outcome = self.evaluate(c.evaluation_episodes)
-                    tell(
-                        self,
-                        "evaluation",
-                        {
-                            "env_steps": self.env_steps,
-                            "mean_return": outcome.mean,
-                            "std_return": outcome.std,
-                        },
-                    )
-                tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
-
-            self.episodes += 1
-            if over:
-                tell(
-                    self,
-                    "episode",
-                    {
-                        "env_steps": self.env_steps,
-                        "episode": self.episodes,
-                        "return": episode_return,
-                        "length": length,
-                        "temperature": self.temperature,
-                        "centers": len(self.critic.realist.q) if self.ready else 0,
-                    },
+            begun = episodes.renew()
+            self._acting[begun] = self.policy.start(len(begun))
+            before = self.env_steps
+            actions = self._act(episodes.observations) if self.ready else self._explore()
+            for step in episodes.step(actions):
+                self.replay.add(
+                    step.observation,
+                    step.action,
+                    step.reward,
+                    step.next_observation,
+                    step.terminated,
+                    step.ended,
+                    step.stream,
                 )
+
+            if self._refit_is_due():
+                self._refit()
+                tell(self, "fit", {"env_steps": self.env_steps})
+            if passed(c.evaluation_interval, before, self.env_steps):
+                outcome = self.evaluate(c.evaluation_episodes)
+                record = {"mean_return": outcome.mean, "std_return": outcome.std}
+                tell(self, "evaluation", {"env_steps": self.env_steps, **record})
+            for episode in episodes.finished:
+                centers = len(self.critic.realist.q) if self.ready else 0
+                learning = {"temperature": self.temperature, "centers": centers}
+                tell(self, "episode", {**episode, **learning})
+            tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
+        episodes.close()
         return self
 
     def _explore(self) -> NDArray[np.float32]:
-        """A uniform action, held for a few steps: that reaches further than white noise."""
-        held = self.env_steps // self.config.hold_steps
-        draw = generator(self.seed, "exploration", held).random(self.env.action_size)
+        """Uniform actions (n, D), held for a few steps: that reaches further than white noise."""
+        held = self.episodes.ticks // self.config.hold_steps
+        shape = (self.episodes.envs.num_envs, self.env.action_size)
+        draw = generator(self.seed, "exploration", held).random(shape)
         return (self._low + (self._high - self._low) * draw).astype(np.float32)
 
-    def _act(
-        self, observation: NDArray[np.float32], cloud: NDArray[Any]
-    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """An action from the optimist's Gibbs policy, and the cloud to start the next step from."""
+    def _act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Actions (n, D) from the optimist's Gibbs policy; their clouds move on."""
         cloud, values, density = self.policy.move(
             self.critic.optimist.q,
-            observation[None],
-            cloud,
+            observations,
+            self._acting,
             temperature=self.temperature,
-            step=self.env_steps,
+            step=self.episodes.ticks,
         )
-        if not np.isfinite(cloud).all():
-            particle = int(np.argwhere(~np.isfinite(cloud))[0, 1])
+        for row, particle in np.argwhere(~np.isfinite(cloud).all(axis=2)):
             raise NonFiniteError(
-                f"particle {particle} became {cloud[0, particle]} at state "
-                f"{observation.tolist()}, step {self.env_steps}"
+                f"particle {particle} became {cloud[row, particle]} at state "
+                f"{observations[row].tolist()}, step {self.env_steps}"
             )
-        action = self.policy.sample(
+        self._acting = cloud
+        return self.policy.sample(
             cloud,
             values,
             density,
             temperature=self.temperature,
             stream="behaviour",
-            step=self.env_steps,
-        )[0]
-        return action, cloud
+            step=self.episodes.ticks,
+        )
 
     def _refit_is_due(self) -> bool:
         c, n = self.config, len(self.replay)
@@ -414,8 +394,6 @@ class KernelWPG(Agent):
             "kind": self.critic_kind,
             "seed": self.seed,
             "config": self.config.as_dict(),
-            "env_steps": self.env_steps,
-            "episodes": self.episodes,
             "refits": self.refits,
             "last_refit": self.last_refit,
             "temperature": None if math.isnan(self.temperature) else self.temperature,
@@ -423,7 +401,9 @@ class KernelWPG(Agent):
         }, {
             **{f"replay.{name}": rows for name, rows in self.replay.arrays().items()},
             **{f"critic.{name}": array for name, array in arrays.items()},
+            **{f"episodes.{name}": array for name, array in self.episodes.arrays().items()},
             "clouds": self.clouds.copy(),
+            "acting": self._acting.copy(),
         }
 
     def take(
@@ -432,38 +412,29 @@ class KernelWPG(Agent):
         """Take over what `snapshot` gave; `CheckpointError` if it does not fit."""
         require_same_kind(path, meta, self.agent, self.critic_kind)
         try:
-            rows = {
-                k.removeprefix("replay."): v for k, v in arrays.items() if k.startswith("replay.")
-            }
-            replay = Replay.from_arrays(rows)
+            replay = Replay.from_arrays(part(arrays, "replay"))
             if (replay.observations.shape[1:], replay.actions.shape[1:]) != (
                 self.replay.observations.shape[1:],
                 self.replay.actions.shape[1:],
             ):
                 raise ValueError("the environment has other observations or actions")
-            counters = {
-                name: int(meta[name]) for name in ("env_steps", "episodes", "refits", "last_refit")
-            }
-            if any(value < 0 for value in counters.values()) or len(replay) > counters["env_steps"]:
+            counters = {name: int(meta[name]) for name in ("refits", "last_refit")}
+            steps = int(arrays["episodes.counters"][0])
+            if any(value < 0 for value in counters.values()) or len(replay) > steps:
                 raise ValueError("its counters contradict each other")
-            self.critic.restore(
-                meta["critic"],
-                {
-                    k.removeprefix("critic."): v
-                    for k, v in arrays.items()
-                    if k.startswith("critic.")
-                },
-            )
-            clouds = arrays["clouds"]
-            if clouds.shape[1:] != self.clouds.shape[1:] or len(clouds) > len(replay):
+            clouds, acting = arrays["clouds"], arrays["acting"]
+            wrong = clouds.shape[1:] != self.clouds.shape[1:] or acting.shape != self._acting.shape
+            if wrong or len(clouds) > len(replay):
                 raise ValueError("its particles have another shape")
+            self.episodes.restore(part(arrays, "episodes"))
+            self.critic.restore(meta["critic"], part(arrays, "critic"))
             self.temperature = (
                 math.nan if meta["temperature"] is None else float(meta["temperature"])
             )
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
-        self.clouds = clouds.astype(np.float32)
+        self.clouds, self._acting = clouds.astype(np.float32), acting.astype(np.float32)
         for name, value in counters.items():
             setattr(self, name, value)
         return meta

@@ -21,16 +21,15 @@ from wpg.agents import settings
 from wpg.agents.agent import Agent
 from wpg.agents.interaction import (
     Callback,
-    require_finite_start,
-    require_finite_transition,
+    passed,
     require_same_kind,
     require_seed,
     require_total_timesteps,
     told,
 )
 from wpg.agents.settings import setting
+from wpg.checkpoint import part
 from wpg.critics.neural_q import NeuralQ
-from wpg.envs import make
 from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
 from wpg.generator import (
     Cloud,
@@ -65,6 +64,8 @@ class ActorCriticConfig:
     # Actions at random before the first update; "auto": 500 D
     warmup_steps: int | str = setting("auto", 1, 10**9, kinds=(int, str), choices=("auto",))
     replay_size: int = setting(1_000_000, 1, 10**12)
+    num_envs: int = setting(1, 1, 10**5)  # environments whose steps are taken side by side
+    async_envs: bool = setting(False)  # each in a process of its own
     evaluation_interval: int = setting(5000, 0, 10**12)  # 0: never
     evaluation_episodes: int = setting(10, 1, 10**6)
     batch_size: int = setting(256, 1, 10**7)
@@ -260,7 +261,7 @@ class NeuralWPG(Agent):
             require_trainable(critic)
         self.settings = settings.from_keywords(self.config_type, config)
         self.config = c = self._full_config()
-        super().__init__(make(env_or_id))
+        super().__init__(env_or_id, seed=self.seed, num_envs=c.num_envs, async_envs=c.async_envs)
         O, D = self.env.observation_size, self.env.action_size
         self.discount = self.env.discount if isinstance(c.discount, str) else c.discount
         self._warmup = 500 * D if isinstance(c.warmup_steps, str) else c.warmup_steps
@@ -272,7 +273,7 @@ class NeuralWPG(Agent):
         self._middle, self._half = (low + high) / 2, (high - low) / 2
         self._low, self._high = low, high
         hidden = (c.width,) * c.depth
-        self.replay = Replay(O, D, c.replay_size)
+        self.replay = Replay(O, D, c.replay_size, self.episodes.envs.num_envs)
         self.moments = RunningMoments(O)
         self.critic: TrainableCritic = NeuralQ(
             O,
@@ -302,10 +303,10 @@ class NeuralWPG(Agent):
             self._temperature = Temperature(c.initial_temperature, goal)
         else:
             self._temperature = Temperature(c.temperature, None)
-        size, stream = self.policy.latent_size + D, "behaviour"
-        self._white = PinkNoise(size, seed=self.seed, stream=stream, octaves=1)
-        self._pink = PinkNoise(size, seed=self.seed, stream=stream)
-        self.env_steps = self.episodes = self.updates = 0
+        shape = (self.episodes.envs.num_envs, self.policy.latent_size + D)
+        self._white = PinkNoise(shape, seed=self.seed, stream="behaviour", octaves=1)
+        self._pink = PinkNoise(shape, seed=self.seed, stream="behaviour")
+        self.updates = 0
         self.entropy = self.critic_loss = math.nan
 
     def _full_config(self) -> NeuralConfig:
@@ -327,58 +328,42 @@ class NeuralWPG(Agent):
         Evaluations run in environments of their own and leave no trace in training. A call starts
         with a new episode.
         """
-        c = self.config
+        c, episodes = self.config, self.episodes
         tell = told(callback, progress_bar)
         end = self.env_steps + require_total_timesteps(total_timesteps)
         if c.evaluation_interval:
             self.evaluation_envs(c.evaluation_episodes)  # or say now that it cannot be done
-        self.replay.end_episode()  # where the last call was stopped
+        for stream in episodes.begin():
+            self.replay.end_episode(stream)  # where the last call was stopped
 
         while self.env_steps < end:
-            observation = self.env.reset(derive_seed(self.seed, "reset", self.episodes))
-            require_finite_start(self.env, observation, self.env_steps)
-            episode_return, length, over = 0.0, 0, False
-
-            while not over and self.env_steps < end:
-                if self.env_steps < self._warmup:
-                    action = self._explore()
-                elif c.behaviour_noise == "mixed" and self.episodes < 2:
-                    action = self._push()
-                else:
-                    action = self._act(observation)
-                next_observation, reward, terminated, truncated = self.env.step(action)
-                require_finite_transition(self.env, next_observation, reward, self.env_steps)
-                over = terminated or truncated
-                self.replay.add(observation, action, reward, next_observation, terminated, over)
-                self.moments.add(observation)
-                observation = next_observation
-                self.env_steps += 1
-                episode_return += reward
-                length += 1
-
-                if self.env_steps >= self._warmup:
-                    for _ in range(c.updates):
-                        self._update()
-                if c.evaluation_interval and self.env_steps % c.evaluation_interval == 0:
-                    outcome = self.evaluate(c.evaluation_episodes)
-                    record = {"mean_return": outcome.mean, "std_return": outcome.std}
-                    tell(self, "evaluation", {"env_steps": self.env_steps, **record})
-                tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
-
-            self.episodes += 1
-            if over:
-                episode = {"episode": self.episodes, "return": episode_return, "length": length}
-                tell(
-                    self,
-                    "episode",
-                    {
-                        "env_steps": self.env_steps,
-                        **episode,
-                        "temperature": self.temperature,
-                        "entropy": self.entropy,
-                        "critic_loss": self.critic_loss,
-                    },
+            episodes.renew()
+            before = self.env_steps
+            actions = self._behave(episodes.observations)
+            for step in episodes.step(actions):
+                self.replay.add(
+                    step.observation,
+                    step.action,
+                    step.reward,
+                    step.next_observation,
+                    step.terminated,
+                    step.ended,
+                    step.stream,
                 )
+                self.moments.add(step.observation)
+
+            if self.env_steps >= self._warmup:
+                for _ in range(c.updates * (self.env_steps - before)):
+                    self._update()
+            if passed(c.evaluation_interval, before, self.env_steps):
+                outcome = self.evaluate(c.evaluation_episodes)
+                record = {"mean_return": outcome.mean, "std_return": outcome.std}
+                tell(self, "evaluation", {"env_steps": self.env_steps, **record})
+            for episode in episodes.finished:
+                learning = {name: getattr(self, name) for name in self.progress}
+                tell(self, "episode", {**episode, **learning})
+            tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
+        episodes.close()
         return self
 
     def _states(self, observations: Float32) -> Float32:
@@ -386,39 +371,56 @@ class NeuralWPG(Agent):
         c = self.config
         return self.moments.normalise(observations) if c.normalise_observations else observations
 
-    def _explore(self) -> Float32:
-        """A uniform action: the normal law's distribution function of the noise."""
-        xi = self._behaviour_noise()[self.policy.latent_size :]
-        unit = np.array([math.erf(x / math.sqrt(2)) for x in xi.tolist()], np.float32)
-        return self._to_env(unit)
+    def _behave(self, observations: Float32) -> Float32:
+        """Actions (n, D) that collect data: of the policy, or what is done before there is one."""
+        numbers, c = self.episodes.numbers, self.config
+        noise = self._behaviour_noise(numbers)
+        if self.env_steps < self._warmup:
+            return self._explore(noise)
+        actions = self._act(observations, noise)
+        if c.behaviour_noise == "mixed":
+            actions[numbers < 2] = self._push()[numbers < 2]
+        return actions
+
+    def _explore(self, noise: Float32) -> Float32:
+        """Uniform actions: the normal law's distribution function of the noise."""
+        xi = noise[:, self.policy.latent_size :]
+        unit = [math.erf(x / math.sqrt(2)) for x in xi.ravel().tolist()]
+        return self._to_env(np.array(unit, np.float32).reshape(xi.shape))
 
     def _push(self) -> Float32:
-        """An action at the walls, held for a while: what reaches furthest with bounded actions. A
+        """Actions at the walls, held for a while: what reaches furthest with bounded actions. A
         policy that has found nothing in a long episode soon keeps still."""
-        xi = self._pink.at(self.env_steps)[self.policy.latent_size :]
+        xi = self._pink.at(self.episodes.ticks)[:, self.policy.latent_size :]
         return self._to_env(np.copysign(np.float32(1), xi))
 
-    def _act(self, observation: Float32) -> Float32:
-        """A particle of the policy, or one of several candidates."""
+    def _act(self, observations: Float32, noise: Float32) -> Float32:
+        """A particle of the policy for each state, or one of several candidates."""
         c = self.config
-        states = self._states(observation[None])
+        states = self._states(observations)
         if c.candidates == 1:
-            noise = self._behaviour_noise()[None, None]
-            unit = self.policy.cloud(states, noise).actions[0, 0]
+            unit = self.policy.cloud(states, noise[:, None]).actions[:, 0]
         else:
-            cloud = self.policy.draw(states, c.candidates, step=self.env_steps, stream="behaviour")
-            unit = self._chosen(states, cloud, c.choice, "behaviour", self.env_steps)[0]
-        if not np.isfinite(unit).all():
+            step = self.episodes.ticks
+            cloud = self.policy.draw(states, c.candidates, step=step, stream="behaviour")
+            unit = self._chosen(states, cloud, c.choice, "behaviour", step)
+        for row in np.flatnonzero(~np.isfinite(unit).all(axis=1)):
             raise NonFiniteError(
-                f"the policy gave action {unit.tolist()} at state {observation.tolist()}, step "
-                f"{self.env_steps}"
+                f"the policy gave action {unit[row].tolist()} at state "
+                f"{observations[row].tolist()}, step {self.env_steps}"
             )
         return self._to_env(unit)
 
-    def _behaviour_noise(self) -> Float32:
-        kind = self.config.behaviour_noise
-        pink = kind == "pink" or (kind == "mixed" and self.episodes % 4 == 1)
-        return (self._pink if pink else self._white).at(self.env_steps)
+    def _behaviour_noise(self, numbers: NDArray[np.int64]) -> Float32:
+        """Noise (n, L + D) for these episodes."""
+        kind, tick = self.config.behaviour_noise, self.episodes.ticks
+        if kind != "mixed":
+            return (self._pink if kind == "pink" else self._white).at(tick)
+        pink = numbers % 4 == 1
+        if pink.all():
+            return self._pink.at(tick)
+        white = self._white.at(tick)
+        return np.where(pink[:, None], self._pink.at(tick), white) if pink.any() else white
 
     def _chosen(
         self, states: Float32, cloud: Cloud, choice: str, stream: str, step: int
@@ -569,21 +571,20 @@ class NeuralWPG(Agent):
             "averaged_policy": self.averaged_policy,
             "temperature": self._temperature,
             "moments": self.moments,
+            "episodes": self.episodes,
         }
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """All that is needed to go on with a new episode: JSON values and arrays."""
         arrays = {f"replay.{name}": rows for name, rows in self.replay.arrays().items()}
-        for part, holder in self._parts().items():
-            arrays |= {f"{part}.{name}": array for name, array in holder.arrays().items()}
+        for prefix, holder in self._parts().items():
+            arrays |= {f"{prefix}.{name}": array for name, array in holder.arrays().items()}
         return {
             "env": self.env.name,
             "agent": self.agent,
             "kind": self.critic_kind,
             "seed": self.seed,
             "config": self.settings.as_dict(),
-            "env_steps": self.env_steps,
-            "episodes": self.episodes,
             "updates": self.updates,
             "entropy": None if math.isnan(self.entropy) else self.entropy,
             "critic_loss": None if math.isnan(self.critic_loss) else self.critic_loss,
@@ -597,15 +598,7 @@ class NeuralWPG(Agent):
         require_same_kind(path, meta, self.agent, self.critic_kind)
         before = {name: holder.arrays() for name, holder in self._parts().items()}
         try:
-            of = {
-                part: {
-                    name.removeprefix(f"{part}."): array
-                    for name, array in arrays.items()
-                    if name.startswith(f"{part}.")
-                }
-                for part in ("replay", *self._parts())
-            }
-            replay = Replay.from_arrays(of["replay"], self.config.replay_size)
+            replay = Replay.from_arrays(part(arrays, "replay"), self.config.replay_size)
             for name in ("observations", "actions"):
                 stored, wanted = (
                     getattr(replay, name).shape[1:],
@@ -615,20 +608,21 @@ class NeuralWPG(Agent):
                     raise ValueError(
                         f"its {name} have shape {stored}, the environment's have {wanted}"
                     )
-            counters = {name: int(meta[name]) for name in ("env_steps", "episodes", "updates")}
-            if any(value < 0 for value in counters.values()) or len(replay) > counters["env_steps"]:
-                raise ValueError("its counters contradict each other")
-            numbers = {
-                name: math.nan if meta[name] is None else float(meta[name])
+            updates = int(meta["updates"])
+            if updates < 0:
+                raise ValueError(f"it counts {updates} updates")
+            numbers = [
+                math.nan if meta[name] is None else float(meta[name])
                 for name in ("entropy", "critic_loss")
-            }
-            for part, holder in self._parts().items():
-                holder.restore(of[part])
+            ]
+            for name, holder in self._parts().items():
+                holder.restore(part(arrays, name))
+            if len(replay) > self.env_steps:
+                raise ValueError("its counters contradict each other")
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
             for name, holder in self._parts().items():
                 holder.restore(before[name])
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
-        for name, value in {**counters, **numbers}.items():
-            setattr(self, name, value)
+        self.updates, self.entropy, self.critic_loss = updates, *numbers
         return meta

@@ -6,14 +6,18 @@ A file per command, which imports what it needs when it runs, so that help and e
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from wpg.cli import bench, evaluate, plot, problems, train
-from wpg.errors import DivergenceError, NonFiniteError
+from wpg.errors import DivergenceError, EpisodeError, NonFiniteError
 
 __all__ = ["main"]
+
+OF_RUNS = (NonFiniteError, DivergenceError, EpisodeError)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status.
 
-    0 done, 2 bad input, NaN from an environment or a critic that diverged, 130 stopped by Ctrl-C
+    0 done; 2 bad input, an environment that fails or gives NaN, a critic that diverged, a file that
+    cannot be read or written; 128 + n stopped by signal n, 130 by Ctrl-C
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -58,8 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             set_num_threads(arguments.threads)
         status: int = arguments.command(arguments)
         return status
-    except (ValueError, TypeError, MemoryError, NonFiniteError, DivergenceError) as error:
+    except BrokenPipeError:  # of a reader that has seen enough, as in `wpg bench | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (ValueError, TypeError, MemoryError, OSError, *OF_RUNS) as error:
         print(f"wpg: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as error:
+        return 128 + (error.args[0] if error.args else signal.SIGINT)

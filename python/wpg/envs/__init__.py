@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from wpg.envs.continuous import ContinuousEnv, make
 from wpg.envs.registration import register
+from wpg.envs.vector import SideBySide, VectorStep, make_side_by_side
 
 if TYPE_CHECKING:
     from wpg.envs.finite import FiniteMDPEnv
     from wpg.envs.lqr import LQREnv
     from wpg.envs.multi_goal_point import MultiGoalPointEnv
 
-__all__ = ["ContinuousEnv", "FiniteMDPEnv", "LQREnv", "MultiGoalPointEnv", "make", "register"]
+__all__ = [
+    "ContinuousEnv",
+    "FiniteMDPEnv",
+    "LQREnv",
+    "MultiGoalPointEnv",
+    "SideBySide",
+    "VectorStep",
+    "make",
+    "make_side_by_side",
+    "register",
+]
 
 register()
 

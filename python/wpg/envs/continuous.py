@@ -11,46 +11,59 @@ from numpy.typing import NDArray
 from wpg.errors import UsageError
 from wpg.supports import Box
 
-__all__ = ["ContinuousEnv", "make"]
+__all__ = ["ContinuousEnv", "ContinuousSpaces", "make"]
 
 Float32 = NDArray[np.float32]
 
 
-class ContinuousEnv:
-    """An environment with flat float32 observations (O,) and actions (D,) in a `Box` support.
+class ContinuousSpaces:
+    """Flat float32 observations (O,) and actions (D,) in a `Box` support, of Gymnasium's spaces.
 
-    `discount` is what the environment states in an attribute of that name, 0.99 if it states none.
     Dict and Tuple observations made of boxes are flattened. Images, discrete observations and
     discrete actions are refused with a `UsageError` that says what to do.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        self.name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-        self.env = env
-        self._flatten = _observation_space(env.observation_space, self.name)
-        space = env.action_space
-        if not isinstance(space, gymnasium.spaces.Box):
+    def __init__(
+        self, name: str, observations: gymnasium.Space[Any], actions: gymnasium.Space[Any]
+    ) -> None:
+        self.name = name
+        self._observations = observations
+        self._flatten = _observation_space(observations, name)
+        if not isinstance(actions, gymnasium.spaces.Box):
             raise UsageError(
-                f"{self.name} has actions {space}; wpg moves particles in a Box of actions"
+                f"{name} has actions {actions}; wpg moves particles in a Box of actions"
             )
         try:
-            self.support = Box.from_space(space)
+            self.support = Box.from_space(actions)
         except ValueError as error:
-            raise UsageError(f"{self.name}: {error}") from None
-        self.action_size = int(np.prod(space.shape))
-        self.observation_size = int(gymnasium.spaces.flatdim(env.observation_space))
-        stated = getattr(env.unwrapped, "discount", None)
-        self.discount = stated if isinstance(stated, float) and 0.0 <= stated < 1.0 else 0.99
-        spec = env.spec
-        self.reward_threshold = spec.reward_threshold if spec is not None else None
+            raise UsageError(f"{name}: {error}") from None
+        self._actions = actions
+        self.action_size = int(np.prod(actions.shape))
+        self.observation_size = int(gymnasium.spaces.flatdim(observations))
 
     def _observe(self, observation: Any) -> Float32:
         flat = (
-            gymnasium.spaces.flatten(self.env.observation_space, observation)
+            gymnasium.spaces.flatten(self._observations, observation)
             if self._flatten
             else np.asarray(observation)
         )
         return np.ascontiguousarray(flat, dtype=np.float32).ravel()
+
+
+class ContinuousEnv(ContinuousSpaces):
+    """An environment with flat float32 observations (O,) and actions (D,) in a `Box` support.
+
+    `discount` is what the environment states in an attribute of that name, 0.99 if it states none.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+        super().__init__(name, env.observation_space, env.action_space)
+        self.env = env
+        stated = getattr(env.unwrapped, "discount", None)
+        self.discount = stated if isinstance(stated, float) and 0.0 <= stated < 1.0 else 0.99
+        spec = env.spec
+        self.reward_threshold = spec.reward_threshold if spec is not None else None
 
     def reset(self, seed: int) -> Float32:
         """Start an episode: the observation (O,)."""
@@ -59,9 +72,8 @@ class ContinuousEnv:
 
     def step(self, action: Float32) -> tuple[Float32, float, bool, bool]:
         """Act (D,): observation (O,), reward, terminated, truncated."""
-        space = self.env.action_space
         observation, reward, terminated, truncated, _ = self.env.step(
-            action.reshape(space.shape).astype(space.dtype)
+            action.reshape(self._actions.shape).astype(self._actions.dtype)
         )
         return self._observe(observation), float(reward), bool(terminated), bool(truncated)
 
