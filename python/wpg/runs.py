@@ -144,7 +144,8 @@ class Run:
         except FileNotFoundError:
             raise UsageError(f"{self.folder} is no run folder: it has no config.json") from None
         except (ValueError, KeyError, TypeError, OSError) as error:
-            raise CheckpointError(f"{path} cannot be read: {error!r}") from None
+            said = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise CheckpointError(f"{path} cannot be read: {said}") from None
         return config
 
     def cut_back(self, agent: Any) -> None:

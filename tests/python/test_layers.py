@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     },
     {"policy", "generator", "evaluation", "mode_coverage", "intervals"},
     {"planning", "agents"},
-    {"runs"},
+    {"runs", "configurations"},
     {"certificates"},
     {"reports"},
     {"plots", "benchmarks"},

@@ -292,10 +292,17 @@ def test_a_critic_that_cannot_be_trained_or_saved_is_named() -> None:
 
 
 def test_a_run_folder_with_an_unknown_agent_is_refused(tmp_path: Path) -> None:
-    from wpg.runs import resume
+    from wpg.runs import FORMAT, resume
 
-    for agent, words in (("ppo", "agent is 'ppo'"), (["sac"], r"agent is \['sac'\]")):
-        content = {"env": "tests/Slide-v0", "seed": 1, "total_steps": 5, "settings": {}}
+    for agent, words in (("ppo", "agent is 'ppo'"), (["sac"], "are no names")):
+        content = {
+            "format": FORMAT,
+            "critic": "kernel",
+            "env": "tests/Slide-v0",
+            "seed": 1,
+            "total_steps": 5,
+            "settings": {},
+        }
         (tmp_path / "config.json").write_text(json.dumps({**content, "agent": agent}))
         with pytest.raises(UsageError, match=words):
             resume(tmp_path, quiet=True)

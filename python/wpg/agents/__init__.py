@@ -3,7 +3,7 @@
 from wpg.agents.kernel import KernelConfig, KernelWPG
 from wpg.agents.neural import NeuralConfig, NeuralWPG, TrainableCritic
 from wpg.agents.sac import SAC, SACConfig
-from wpg.agents.wpg import WPG, load, make_agent, parse_settings
+from wpg.agents.wpg import WPG, config_type, load, make_agent, parse_settings
 
 __all__ = [
     "SAC",
@@ -14,6 +14,7 @@ __all__ = [
     "NeuralWPG",
     "SACConfig",
     "TrainableCritic",
+    "config_type",
     "load",
     "make_agent",
     "parse_settings",

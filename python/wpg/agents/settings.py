@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from wpg.errors import UsageError
 
-__all__ = ["as_dict", "from_keywords", "from_texts", "setting"]
+__all__ = ["as_dict", "checked", "from_keywords", "from_texts", "setting"]
 
 C = TypeVar("C")
 
@@ -50,13 +50,19 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     return value
 
 
-def from_keywords(config: type[C], settings: dict[str, Any]) -> C:
-    """A config with these settings; UsageError names an unknown key and suggests the nearest."""
+def checked(config: type[Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """These settings in the types of their fields; UsageError names an unknown key and suggests the
+    nearest."""
     fields = _fields(config)
     for key in settings:
         if key not in fields:
             raise _unknown(config, key)
-    return config(**{key: _checked(fields[key], value) for key, value in settings.items()})
+    return {key: _checked(fields[key], value) for key, value in settings.items()}
+
+
+def from_keywords(config: type[C], settings: dict[str, Any]) -> C:
+    """A config with these settings, checked."""
+    return config(**checked(config, settings))
 
 
 def from_texts(config: type[Any], texts: dict[str, str]) -> dict[str, Any]:

@@ -9,33 +9,51 @@ from typing import Any
 
 from wpg.errors import UsageError
 
-__all__ = ["add"]
-
-# Of a run that says nothing else: what each kind of critic needs on the tasks that it is for.
-TOTAL_STEPS = {"kernel": 3000, "neural": 100_000}
+__all__ = ["add", "add_configuration", "configuration"]
 
 
 def add(commands: Any) -> None:
     """The parser of this command."""
     train = commands.add_parser("train", help="train an agent and write a run folder")
-    train.add_argument("env", nargs="?", metavar="ENV", help="id of a Gymnasium environment")
-    train.add_argument(
-        "--critic", choices=["kernel", "neural"], help="kind of soft Q-function (kernel)"
-    )
-    train.add_argument(
-        "--agent",
-        choices=["wpg", "sac"],
-        help="particles, or a Gaussian a state: soft actor-critic",
-    )
-    train.add_argument(
-        "--total-steps", type=int, metavar="N", help="environment steps (3000; neural 100000)"
-    )
-    train.add_argument("--seed", type=int, metavar="K", help="names every random draw (0)")
-    train.add_argument("--temperature", metavar="T|auto", help="weight of entropy, reward units")
+    add_configuration(train)
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder (runs/ENV-seedK)")
     train.add_argument("--threads", type=int, metavar="T", help="threads; no result depends on it")
     train.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run; no ENV then")
-    train.add_argument(
+    train.add_argument("--quiet", action="store_true", help="print the result line alone")
+    train.set_defaults(command=_train)
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """The options that say how an environment is trained."""
+    parser.add_argument("env", nargs="?", metavar="ENV", help="id of a Gymnasium environment")
+    parser.add_argument(
+        "--critic",
+        choices=["kernel", "neural"],
+        help="kind of soft Q-function (of ENV's named configuration, or kernel)",
+    )
+    parser.add_argument(
+        "--agent",
+        choices=["wpg", "sac"],
+        help="particles, or a Gaussian a state: soft actor-critic (wpg)",
+    )
+    parser.add_argument(
+        "--total-steps",
+        type=int,
+        metavar="N",
+        help="environment steps (of ENV's named configuration, or 3000; neural 100000)",
+    )
+    parser.add_argument("--seed", type=int, metavar="K", help="names every random draw (0)")
+    parser.add_argument("--temperature", metavar="T|auto", help="weight of entropy, reward units")
+    parser.add_argument(
+        "--num-envs", type=int, metavar="N", help="environments whose steps are taken together (1)"
+    )
+    parser.add_argument(
+        "--async-envs", action="store_true", default=None, help="each in a process of its own"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML file, as `wpg config ENV` prints it"
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -43,12 +61,11 @@ def add(commands: Any) -> None:
         dest="settings",
         help="change a setting; may be given again",
     )
-    train.add_argument("--quiet", action="store_true", help="print the result line alone")
-    train.set_defaults(command=_train)
 
 
-def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    from wpg.agents import parse_settings
+def configuration(arguments: argparse.Namespace) -> Any:
+    """What these options and the files they name say."""
+    from wpg.configurations import configure
 
     texts = {}
     for pair in arguments.settings:
@@ -56,15 +73,18 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         if not equals:
             raise UsageError(f"--set {pair!r}: it must be KEY=VALUE")
         texts[key.strip()] = value.strip()
-    if arguments.temperature is not None:
-        texts["temperature"] = arguments.temperature
-    return parse_settings(texts, *_agent_and_critic(arguments))
-
-
-def _agent_and_critic(arguments: argparse.Namespace) -> tuple[str, str]:
-    """What was asked for; soft actor-critic has one kind of critic."""
-    agent = arguments.agent or "wpg"
-    return agent, arguments.critic or ("neural" if agent == "sac" else "kernel")
+    for name in ("temperature", "num_envs", "async_envs"):
+        if getattr(arguments, name) is not None:
+            texts[name] = str(getattr(arguments, name))
+    return configure(
+        arguments.env,
+        file=arguments.config,
+        agent=arguments.agent,
+        critic=arguments.critic,
+        seed=arguments.seed,
+        total_steps=arguments.total_steps,
+        texts=texts,
+    )
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -79,6 +99,9 @@ def _train(arguments: argparse.Namespace) -> int:
             "--out": arguments.out,
             "--agent": arguments.agent,
             "--critic": arguments.critic,
+            "--num-envs": arguments.num_envs,
+            "--async-envs": arguments.async_envs,
+            "--config": arguments.config,
             "--set": arguments.settings or None,
         }
         given = [name for name, value in fixed.items() if value is not None]
@@ -89,23 +112,16 @@ def _train(arguments: argparse.Namespace) -> int:
         folder = arguments.resume
         result = runs.resume(folder, quiet=arguments.quiet)
     else:
-        if arguments.env is None:
-            raise UsageError("which environment? wpg train ENV, for instance wpg train Pendulum-v1")
-        seed = 0 if arguments.seed is None else arguments.seed
-        agent, critic = _agent_and_critic(arguments)
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"seed is {seed}; it must be from 0 to 2^63 - 1")
-        folder = runs.new_folder(arguments.env, seed) if arguments.out is None else arguments.out
+        c = configuration(arguments)
+        folder = runs.new_folder(c.env, c.seed) if arguments.out is None else arguments.out
         result = runs.train(
-            arguments.env,
-            seed=seed,
-            total_steps=TOTAL_STEPS[critic]
-            if arguments.total_steps is None
-            else arguments.total_steps,
+            c.env,
+            seed=c.seed,
+            total_steps=c.total_steps,
             folder=folder,
-            settings=_settings(arguments),
-            agent=agent,
-            critic=critic,
+            settings=c.settings,
+            agent=c.agent,
+            critic=c.critic,
             quiet=arguments.quiet,
         )
     _draw(folder)
