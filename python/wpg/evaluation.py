@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from wpg.errors import EpisodeError
 
 __all__ = ["Evaluation", "evaluate"]
 
+SeenTransition = tuple[NDArray[np.float32], NDArray[np.float32], float, NDArray[np.float32], bool]
 Act = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 
@@ -32,7 +34,13 @@ class Evaluation:
         return float(np.std(self.returns))
 
 
-def evaluate(act: Act, envs: Sequence[ContinuousEnv], *, seed: int = 0) -> Evaluation:
+def evaluate(
+    act: Act,
+    envs: Sequence[ContinuousEnv],
+    *,
+    seed: int = 0,
+    seen: Callable[[SeenTransition], Any] | None = None,
+) -> Evaluation:
     """Run one episode in each environment, side by side, and return the sums of rewards.
 
     Parameters
@@ -42,6 +50,8 @@ def evaluate(act: Act, envs: Sequence[ContinuousEnv], *, seed: int = 0) -> Evalu
     envs : one environment per episode, all alike and used by nobody else
     seed : episode e starts with `reset(seed=10000 * seed + e)`, so that anybody can repeat it; the
         reset seeds of training are derived otherwise
+
+    seen : told of every transition (s, a, r, s', terminated)
 
     Returns
     -------
@@ -58,13 +68,16 @@ def evaluate(act: Act, envs: Sequence[ContinuousEnv], *, seed: int = 0) -> Evalu
         still = []
         for e, action in zip(running, actions, strict=True):
             try:
-                observations[e], reward, terminated, truncated = envs[e].step(action)
+                following, reward, terminated, truncated = envs[e].step(action)
             except Exception as error:
                 said = " ".join(str(error).split())
                 raise EpisodeError(
                     f"{envs[e].name} raised {type(error).__name__} in step {step} of evaluation "
                     f"episode {e}: {said}"
                 ) from error
+            if seen is not None:
+                seen((observations[e], action, reward, following, terminated))
+            observations[e] = following
             totals[e] += reward
             lengths[e] += 1
             if not (terminated or truncated):

@@ -16,10 +16,8 @@ import contextlib
 import csv
 import fcntl
 import json
-import math
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -31,6 +29,7 @@ from wpg.agents import load, make_agent
 from wpg.checkpoint import write_checkpoint, write_json, write_text
 from wpg.errors import CheckpointError, EpisodeError, UsageError
 from wpg.evaluation import Evaluation
+from wpg.progress_line import ProgressLine
 
 __all__ = [
     "CHECKPOINT",
@@ -93,17 +92,12 @@ class Run:
 
     def __init__(self, folder: Path, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.folder = folder
-        self.quiet = quiet
-        self.stream = sys.stderr if stream is None else stream
+        self.line = ProgressLine(quiet=quiet, stream=stream)
         self.started = time.monotonic()
         self.seconds_before = 0.0
-        self.steps_before = 0
         self._stopped_by: int | None = None  # a signal
         self._saved = time.monotonic()
         self._seconds_to_save = 0.0
-        self._last_return = math.nan
-        self._last_line = 0.0
-        self._drawn = False
 
     # The folder
 
@@ -165,17 +159,13 @@ class Run:
     # The callback
 
     def __call__(self, agent: Any, event: str, record: dict[str, Any]) -> None:
+        self.line(agent, event, record)
         if event == "episode":
-            self._last_return = record["return"]
             self._append(
                 "progress.csv", progress_header(agent), {**record, "wall_seconds": self.seconds()}
             )
         elif event == "evaluation":
             self._append("evaluations.csv", EVALUATIONS, record)
-            self.say(
-                f"{record['env_steps']:>8} steps   evaluation {record['mean_return']:.1f}"
-                f" +- {record['std_return']:.1f}"
-            )
         elif event == "step":
             # A checkpoint may have hundreds of megabytes: one a second, or a twentieth of the time,
             # loses little to a kill.
@@ -185,7 +175,6 @@ class Run:
                 self.save(agent)
             if stopped:
                 raise KeyboardInterrupt(self._stopped_by)
-            self._draw(record)
 
     def save(self, agent: Any) -> None:
         """Write a checkpoint: between two steps, so that nothing is half done."""
@@ -232,7 +221,7 @@ class Run:
 
     def finish(self, agent: Any, result: Evaluation) -> dict[str, Any]:
         """The final checkpoint and result.json."""
-        self.clear_line()
+        self.line.clear()
         self.save(agent)
         content = {
             "env": agent.env.name,
@@ -253,40 +242,6 @@ class Run:
         with open(self.folder / name, "a", newline="") as file:
             # The line ends of `cut_back`, so that a run that was resumed has the same bytes.
             csv.writer(file, lineterminator="\n").writerow([_cell(record[key]) for key in header])
-
-    # The terminal
-
-    def say(self, text: str) -> None:
-        """A line of its own, in place of the progress line."""
-        self.clear_line()
-        if not self.quiet:
-            print(text, file=self.stream, flush=True)
-
-    def clear_line(self) -> None:
-        """Take the progress line away."""
-        if self._drawn:
-            print("\r\x1b[K", end="", file=self.stream, flush=True)
-            self._drawn = False
-
-    def _draw(self, record: dict[str, Any]) -> None:
-        if self.quiet or not self.stream.isatty():
-            return
-        now = time.monotonic()
-        if now - self._last_line < 0.2:
-            return
-        self._last_line = now
-        done, total = record["env_steps"], record["total_steps"]
-        rate = (done - self.steps_before) / max(now - self.started, 1e-9)
-        left = (total - done) / max(rate, 1e-9)
-        last = "-" if math.isnan(self._last_return) else f"{self._last_return:.1f}"
-        print(
-            f"\r\x1b[K{done:>8}/{total} steps   {rate:6.0f} steps/s   return "
-            f"{last}   {left:5.0f} s left",
-            end="",
-            file=self.stream,
-            flush=True,
-        )
-        self._drawn = True
 
 
 def _cell(value: Any) -> str:
@@ -330,7 +285,7 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
     run = Run(folder, quiet=quiet)
     config = run.read_config()
     if (folder / "result.json").exists():
-        run.say(f"{folder} is finished already")
+        run.line.say(f"{folder} is finished already")
         content: dict[str, Any] = json.loads((folder / "result.json").read_text())
         return content
     agent = make_agent(
@@ -344,9 +299,8 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
         if (folder / CHECKPOINT).exists():
             meta = agent.restore(folder / CHECKPOINT)
             run.seconds_before = float(meta.get("wall_seconds", 0.0))
-            run.steps_before = agent.env_steps
         run.cut_back(agent)
-        run.say(f"going on with {folder} at step {agent.env_steps}")
+        run.line.say(f"going on with {folder} at step {agent.env_steps}")
         return _go_on(agent, run, config["total_steps"])
 
 
@@ -357,10 +311,10 @@ def _go_on(agent: Any, run: Run, total_steps: int) -> dict[str, Any]:
                 agent.learn(total_steps - agent.env_steps, callback=run)
             result = agent.evaluate()
         except KeyboardInterrupt:
-            run.say(f"stopped; go on with: wpg train --resume {run.folder}")
+            run.line.say(f"stopped; go on with: wpg train --resume {run.folder}")
             raise
         except Exception as error:
-            run.clear_line()
+            run.line.clear()
             if agent.episodes.failed:
                 run.save(agent)
             if isinstance(error, EpisodeError):

@@ -25,7 +25,7 @@ LAYERS: list[set[str]] = [
         "normalisation",
         "pink_noise",
     },
-    {"policy", "generator", "evaluation", "mode_coverage", "intervals"},
+    {"policy", "generator", "evaluation", "mode_coverage", "intervals", "progress_line"},
     {"planning", "agents"},
     {"runs", "configurations"},
     {"certificates"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.agents.episodes import Episodes
+from wpg.agents.gibbs import bellman_residual, kl_to_gibbs
 from wpg.agents.interaction import EvaluationEnvs, far_apart, observation_row, observation_rows
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.envs import ContinuousEnv, make_side_by_side
@@ -20,17 +22,30 @@ from wpg.replay import Replay
 __all__ = ["Agent"]
 
 
+CERTIFICATE = ("bellman_residual", "bellman_bias", "kl_to_gibbs")  # columns of progress.csv
+CERTIFIED_TRANSITIONS = 32
+
+
 class Agent(ABC):
     """An agent of one environment, with a replay of what it has seen there."""
 
     replay: Replay
+    progress: tuple[str, ...]  # columns of progress.csv: attributes
+    numbers: tuple[str, ...] = CERTIFICATE  # attributes that a checkpoint keeps, perhaps NaN
     modes: tuple[str, ...] = ("best", "sample", "medoid", "all")  # of `predict`
 
     def __init__(self, env_or_id: Any, *, seed: int, num_envs: int, async_envs: bool) -> None:
         self.env, envs = make_side_by_side(env_or_id, num_envs, asynchronous=async_envs)
         self.episodes = Episodes(self.env, envs, seed)
         self._evaluation_envs = EvaluationEnvs(self.env)
+        # The last evaluation's certificate
+        self.bellman_residual = self.bellman_bias = self.kl_to_gibbs = math.nan
         self._calls = 0  # of predict, to tell its draws apart
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Is there a critic yet?"""
 
     @property
     def env_steps(self) -> int:
@@ -107,6 +122,48 @@ class Agent(ABC):
         """Soft Q (S, N) [reward] at actions (S, N, D) of observations (S, O)."""
 
     # Evaluation, and the agent's file
+
+    def certified_evaluation(self, episodes: int) -> dict[str, Any]:
+        """The record of an "evaluation", and the certificate columns of the log.
+
+        The episodes' transitions are held out: nothing is learnt from them. Of a few of them,
+        evenly spaced, `bellman_residual` and `bellman_bias` are the root mean square and the mean
+        of the soft Bellman residual [reward], and `kl_to_gibbs` the mean KL of the acting particles
+        to the Gibbs policy of the critic [nats]; see `wpg.agents.gibbs`. All are functions of the
+        agent alone: no draw of training is used up.
+        """
+        transitions: list[Any] = []
+        outcome = evaluate(
+            lambda observations, step: self.predict(observations)[0],
+            self.evaluation_envs(episodes),
+            seen=transitions.append,
+        )
+        if self.ready:
+            count = min(CERTIFIED_TRANSITIONS, len(transitions))
+            chosen = np.linspace(0, len(transitions) - 1, count).astype(int)
+            columns = zip(*(transitions[i] for i in chosen), strict=True)
+            s, a, r, after, terminated = (np.stack(column) for column in columns)
+            residual = bellman_residual(self, s, a, r, after, terminated)
+            self.bellman_residual = float(np.sqrt(np.mean(residual**2)))
+            self.bellman_bias = float(residual.mean())
+            self.kl_to_gibbs = float(kl_to_gibbs(self, s)[0].mean())
+        return {
+            "env_steps": self.env_steps,
+            "mean_return": outcome.mean,
+            "std_return": outcome.std,
+            **self._certificate(),
+        }
+
+    def _certificate(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in CERTIFICATE}
+
+    def _numbers(self) -> NDArray[np.float64]:
+        """What `numbers` names, for a checkpoint."""
+        return np.array([getattr(self, name) for name in self.numbers], np.float64)
+
+    def _take_numbers(self, numbers: NDArray[np.float64]) -> None:
+        for name, value in zip(self.numbers, numbers.tolist(), strict=True):
+            setattr(self, name, value)
 
     @abstractmethod
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.agents import settings
-from wpg.agents.agent import Agent
+from wpg.agents.agent import CERTIFICATE, Agent
 from wpg.agents.interaction import (
     Callback,
     passed,
@@ -91,7 +91,8 @@ class KernelWPG(Agent):
 
     agent = "wpg"
     critic_kind = "kernel"
-    progress = ("temperature", "centers")  # columns of progress.csv
+    numbers = ("temperature", *CERTIFICATE)
+    progress = ("temperature", "centers", *CERTIFICATE)
 
     def __init__(
         self,
@@ -144,8 +145,12 @@ class KernelWPG(Agent):
 
     @property
     def ready(self) -> bool:
-        """Is there a critic yet?"""
         return bool(self.critic.heads)
+
+    @property
+    def centers(self) -> int:
+        """Of the critic; 0 before the first fit."""
+        return len(self.critic.realist.q) if self.ready else 0
 
     # Learning
 
@@ -186,12 +191,9 @@ class KernelWPG(Agent):
                 self._refit()
                 tell(self, "fit", {"env_steps": self.env_steps})
             if passed(c.evaluation_interval, before, self.env_steps):
-                outcome = self.evaluate(c.evaluation_episodes)
-                record = {"mean_return": outcome.mean, "std_return": outcome.std}
-                tell(self, "evaluation", {"env_steps": self.env_steps, **record})
+                tell(self, "evaluation", self.certified_evaluation(c.evaluation_episodes))
             for episode in episodes.finished:
-                centers = len(self.critic.realist.q) if self.ready else 0
-                learning = {"temperature": self.temperature, "centers": centers}
+                learning = {name: getattr(self, name) for name in self.progress}
                 tell(self, "episode", {**episode, **learning})
             tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
         episodes.close()
@@ -396,7 +398,6 @@ class KernelWPG(Agent):
             "config": self.config.as_dict(),
             "refits": self.refits,
             "last_refit": self.last_refit,
-            "temperature": None if math.isnan(self.temperature) else self.temperature,
             "critic": meta,
         }, {
             **{f"replay.{name}": rows for name, rows in self.replay.arrays().items()},
@@ -404,6 +405,7 @@ class KernelWPG(Agent):
             **{f"episodes.{name}": array for name, array in self.episodes.arrays().items()},
             "clouds": self.clouds.copy(),
             "acting": self._acting.copy(),
+            "numbers": self._numbers(),
         }
 
     def take(
@@ -422,19 +424,19 @@ class KernelWPG(Agent):
             steps = int(arrays["episodes.counters"][0])
             if any(value < 0 for value in counters.values()) or len(replay) > steps:
                 raise ValueError("its counters contradict each other")
-            clouds, acting = arrays["clouds"], arrays["acting"]
+            clouds, acting, numbers = (arrays[name] for name in ("clouds", "acting", "numbers"))
+            if numbers.shape != (len(self.numbers),):
+                raise ValueError(f"it holds {numbers.shape} numbers")
             wrong = clouds.shape[1:] != self.clouds.shape[1:] or acting.shape != self._acting.shape
             if wrong or len(clouds) > len(replay):
                 raise ValueError("its particles have another shape")
             self.episodes.restore(part(arrays, "episodes"))
             self.critic.restore(meta["critic"], part(arrays, "critic"))
-            self.temperature = (
-                math.nan if meta["temperature"] is None else float(meta["temperature"])
-            )
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
         self.clouds, self._acting = clouds.astype(np.float32), acting.astype(np.float32)
+        self._take_numbers(numbers)
         for name, value in counters.items():
             setattr(self, name, value)
         return meta

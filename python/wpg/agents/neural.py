@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wpg import _core
 from wpg.agents import settings
-from wpg.agents.agent import Agent
+from wpg.agents.agent import CERTIFICATE, Agent
 from wpg.agents.interaction import (
     Callback,
     passed,
@@ -245,7 +245,8 @@ class NeuralWPG(Agent):
 
     agent = "wpg"
     critic_kind = "neural"
-    progress = ("temperature", "entropy", "critic_loss")  # columns of progress.csv
+    progress = ("temperature", "entropy", "critic_loss", *CERTIFICATE)
+    numbers = ("entropy", "critic_loss", *CERTIFICATE)
     modes = (*Agent.modes, "gibbs")
     config_type: type[Any] = NeuralConfig
 
@@ -356,9 +357,7 @@ class NeuralWPG(Agent):
                 for _ in range(c.updates * (self.env_steps - before)):
                     self._update()
             if passed(c.evaluation_interval, before, self.env_steps):
-                outcome = self.evaluate(c.evaluation_episodes)
-                record = {"mean_return": outcome.mean, "std_return": outcome.std}
-                tell(self, "evaluation", {"env_steps": self.env_steps, **record})
+                tell(self, "evaluation", self.certified_evaluation(c.evaluation_episodes))
             for episode in episodes.finished:
                 learning = {name: getattr(self, name) for name in self.progress}
                 tell(self, "episode", {**episode, **learning})
@@ -557,7 +556,6 @@ class NeuralWPG(Agent):
 
     @property
     def ready(self) -> bool:
-        """Is there a critic yet?"""
         return self.updates > 0
 
     # Saving
@@ -586,9 +584,7 @@ class NeuralWPG(Agent):
             "seed": self.seed,
             "config": self.settings.as_dict(),
             "updates": self.updates,
-            "entropy": None if math.isnan(self.entropy) else self.entropy,
-            "critic_loss": None if math.isnan(self.critic_loss) else self.critic_loss,
-        }, arrays
+        }, {**arrays, "numbers": self._numbers()}
 
     def take(
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
@@ -611,10 +607,9 @@ class NeuralWPG(Agent):
             updates = int(meta["updates"])
             if updates < 0:
                 raise ValueError(f"it counts {updates} updates")
-            numbers = [
-                math.nan if meta[name] is None else float(meta[name])
-                for name in ("entropy", "critic_loss")
-            ]
+            numbers = arrays["numbers"]
+            if numbers.shape != (len(self.numbers),):
+                raise ValueError(f"it holds {numbers.shape} numbers")
             for name, holder in self._parts().items():
                 holder.restore(part(arrays, name))
             if len(replay) > self.env_steps:
@@ -624,5 +619,6 @@ class NeuralWPG(Agent):
                 holder.restore(before[name])
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
-        self.updates, self.entropy, self.critic_loss = updates, *numbers
+        self.updates = updates
+        self._take_numbers(numbers)
         return meta

@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wpg.agents.gibbs import bellman_residual, kl_to_gibbs
 from wpg.certificates.certificate import Certificate, Claim, claims_text, number_text
 from wpg.certificates.density import certify
 from wpg.errors import UsageError
 from wpg.exact import LQR, FiniteMDP
 from wpg.noise import derive_seed, generator
-from wpg.policy import soft_value
 
 __all__ = ["RunCertificate", "certify_agent", "certify_run", "linear_gain"]
 
 Float64 = NDArray[np.float64]
 
-# Particles of the importance sum for soft values; the agent's own cloud is smaller.
-VALUE_PARTICLES = 256
 # Held-out episodes start from seeds that neither training nor evaluation uses.
 FIRST_HELD_OUT = 2**40
 
@@ -148,12 +146,10 @@ def certify_agent(
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 2:
             raise UsageError(f"{name} is {number!r}; it must be an int of at least 2")
     seen = _new_transitions(agent, transitions, seed)
-    states, actions, rewards, after, ended = seen
-    q = agent.state_action_values(states, actions[:, None])[:, 0]
-    target = rewards + agent.discount * np.where(ended, 0.0, _soft_values(agent, after))
+    states = seen[0]
     rows = generator(agent.seed, "evaluation", 1).permutation(len(states))[:probe_states]
     probes = np.ascontiguousarray(states[np.sort(rows)])
-    kl, kept = _kl_to_gibbs(agent, probes)
+    kl, kept = kl_to_gibbs(agent, probes)
     claims = (
         Claim.diagnostic(
             "bellman_residual", "it is known where this policy went, not at every state and action"
@@ -165,7 +161,7 @@ def certify_agent(
         env_steps=agent.env_steps,
         discount=agent.discount,
         temperature=agent.temperature,
-        bellman_residual=q - target,
+        bellman_residual=bellman_residual(agent, *seen),
         reward_spread=float(agent.replay.rewards.std()),
         probe_states=probes,
         kl=kl,
@@ -198,35 +194,6 @@ def _new_transitions(agent: Any, count: int, seed: int) -> tuple[Any, ...]:
         np.stack(after),
         np.array(ended),
     )
-
-
-def _particles(agent: Any, observations: NDArray[np.float32], particles: int) -> tuple[Any, Any]:
-    """q / temperature and log density (S, N), float64, of particles as the agent makes them."""
-    cloud, log_density = agent.acting_particles(observations, particles, step=2**21)
-    values = agent.state_action_values(observations, cloud)
-    return values / agent.temperature, log_density.astype(np.float64)
-
-
-def _soft_values(agent: Any, observations: NDArray[np.float32]) -> Float64:
-    """V (S,) = temperature log int exp(q/temperature) dnu, nu that of the agent's entropy."""
-    scaled, log_density = _particles(agent, observations, VALUE_PARTICLES)
-    tau = agent.temperature
-    return soft_value(scaled * tau, log_density, tau) - tau * agent.log_base_volume
-
-
-def _kl_to_gibbs(agent: Any, observations: NDArray[np.float32]) -> tuple[Float64, Float64]:
-    """KL (S,) of the acting mixture to the Gibbs policy, and the effective fraction (S,).
-
-    KL = mean_i (log m_i - q_i/temperature) + log Z, Z = int exp(q/temperature) by importance from
-    a larger cloud.
-    """
-    scaled, log_density = _particles(agent, observations, agent.config.particles)
-    many, many_density = _particles(agent, observations, VALUE_PARTICLES)
-    log_partition = soft_value(many, many_density, 1.0)
-    kl = (log_density - scaled).mean(axis=1) + log_partition
-    weight = np.exp(scaled - log_density - (scaled - log_density).max(axis=1, keepdims=True))
-    kept = weight.sum(axis=1) ** 2 / (weight**2).sum(axis=1) / weight.shape[1]
-    return kl, kept
 
 
 def linear_gain(agent: Any, states: NDArray[np.float32]) -> Float64:

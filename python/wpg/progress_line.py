@@ -1,0 +1,86 @@
+"""One line of a terminal that says how far training is."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any, TextIO
+
+__all__ = ["ProgressLine"]
+
+
+class ProgressLine:
+    """A callback of `learn` that keeps a line up to date on a terminal, and prints evaluations.
+
+    Steps a second are those since the line was made, without evaluations; the time left is what
+    they make of the steps that are missing.
+
+    Parameters
+    ----------
+    stream : where to; None for standard error
+    quiet : print nothing
+    """
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.quiet = quiet
+        self.stream = sys.stderr if stream is None else stream
+        self._drawn = False
+        self._last_drawn = -math.inf
+        self._last_return = math.nan
+        self._began: tuple[float, int] | None = None  # when, and at which step
+
+    def __call__(self, agent: Any, event: str, record: dict[str, Any]) -> None:
+        if event == "episode":
+            self._last_return = record["return"]
+        elif event == "evaluation":
+            self.say(
+                f"{record['env_steps']:>8} steps   evaluation {record['mean_return']:.1f}"
+                f" +- {record['std_return']:.1f}"
+            )
+        elif event == "step":
+            self._draw(agent, record)
+
+    def say(self, text: str) -> None:
+        """A line of its own, in place of the progress line."""
+        self.clear()
+        if not self.quiet:
+            print(text, file=self.stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the progress line away."""
+        if self._drawn:
+            print("\r\x1b[K", end="", file=self.stream, flush=True)
+            self._drawn = False
+
+    def _draw(self, agent: Any, record: dict[str, Any]) -> None:
+        now, done, total = time.monotonic(), record["env_steps"], record["total_steps"]
+        if self._began is None:
+            self._began = (now, done)
+        if self.quiet or not self.stream.isatty() or now - self._last_drawn < 0.2:
+            return
+        self._last_drawn = now
+        began, first = self._began
+        parts = [f"{done:>8}/{total} steps"]
+        if done > first and now > began:
+            rate = (done - first) / (now - began)
+            parts += [f"{rate:.0f} steps/s", f"{_duration((total - done) / rate)} left"]
+        for name, value in (
+            ("return", self._last_return),
+            ("T", agent.temperature),
+            ("KL to Gibbs", agent.kl_to_gibbs),
+        ):
+            if math.isfinite(value):
+                parts.append(f"{name} {value:.4g}")
+        print("\r\x1b[K" + "   ".join(parts), end="", file=self.stream, flush=True)
+        self._drawn = True
+
+
+def _duration(seconds: float) -> str:
+    """12 s, 3:04 min or 2:05:00 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02} h"

@@ -1,0 +1,154 @@
+"""The certificate columns of the log, on `wpg/LQR-v0`, against the exact lab and quadrature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import wpg
+from wpg.agents import agent as agent_module
+from wpg.agents import gibbs
+from wpg.envs import LQREnv
+from wpg.evaluation import evaluate
+
+TRANSITIONS = 400
+PROBLEM = LQREnv().problem
+SOLUTION = PROBLEM.optimal()
+
+
+class ExactCritic:
+    """The soft Q-function of the problem itself, which nothing can be taught."""
+
+    def value(self, states: Any, particles: Any, *, aggregate: Any = None) -> Any:
+        q = PROBLEM.q(SOLUTION.K, SOLUTION.c, states.astype(float), particles.astype(float))
+        return q.astype(np.float32)
+
+    def value_and_action_gradient(
+        self, states: Any, particles: Any, *, aggregate: Any = None
+    ) -> Any:
+        gradient = PROBLEM.q_gradient(SOLUTION.K, states.astype(float), particles.astype(float))
+        return self.value(states, particles), gradient.astype(np.float32)
+
+    def fit(self, states: Any, actions: Any, targets: Any, *, learning_rate: float) -> Any:
+        return np.zeros(1)
+
+    def target(self) -> Any:
+        return self
+
+    def move_towards(self, other: Any, rate: float) -> None:
+        pass
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[Any, list[Any], list[dict[str, float]]]:
+    """An agent whose critic is exact, the transitions of its last evaluation, the log's rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agent_module, "CERTIFIED_TRANSITIONS", TRANSITIONS)
+        agent = wpg.WPG(
+            "wpg/LQR-v0",
+            critic=ExactCritic(),
+            seed=3,
+            temperature=PROBLEM.temperature,
+            normalise_observations=False,
+            width=32,
+            particles=32,
+            batch_size=64,
+            warmup_steps=100,
+            evaluation_interval=900,
+            evaluation_episodes=4,
+        )
+        rows: list[dict[str, float]] = []
+        agent.learn(
+            900, callback=lambda a, event, r: rows.append(r) if event == "episode" else None
+        )
+    seen: list[Any] = []
+    evaluate(lambda s, step: agent.predict(s)[0], agent.evaluation_envs(4), seen=seen.append)
+    assert len(seen) == TRANSITIONS
+    return agent, [np.stack(column) for column in zip(*seen, strict=True)], rows
+
+
+@pytest.mark.closed_form
+def test_the_bellman_residual_of_the_exact_critic_is_the_noise_of_the_environment(
+    trained: Any,
+) -> None:
+    """q(s, a) - r - discount V(s') = discount (E V(s') - V(s')), of mean 0 and variance
+
+        discount^2 (m'K W K m + tr(K W K W)/2),   m = E s'
+
+    The log's columns are over 400 transitions: their mean is off by 4 standard errors in one of
+    16,000 such tests, and the mean square, of independent chi-square-like terms, by 4 times
+    sqrt(2/400) of itself. Walls cut V(s') where |F s'| is near 1, in the first steps alone: those
+    with |F s'| + 3 standard deviations above 1 are left out here, and for all others walls take
+    less than T log(1 - 0.0014) = 0.0001. The importance sum of 256 particles adds at most 0.002.
+    """
+    agent, (s, a, r, after, terminated), _ = trained
+    residual = gibbs.bellman_residual(agent, s, a, r, after, terminated)
+    assert agent.bellman_bias == pytest.approx(residual.mean(), abs=1e-12)
+    assert agent.bellman_residual == pytest.approx(np.sqrt((residual**2).mean()), abs=1e-12)
+
+    deviation = np.sqrt(SOLUTION.covariance[0, 0])
+    free = np.abs(after @ SOLUTION.F.T)[:, 0] + 3 * deviation < 1
+    assert free.mean() > 0.9
+    exact = PROBLEM.discount * (
+        PROBLEM.expected_value(SOLUTION.K, SOLUTION.c, s, a[:, None])[:, 0] - SOLUTION.value(after)
+    )
+    assert np.abs(residual - exact)[free].max() < 0.002
+
+    mean = (s @ PROBLEM.A.T + a @ PROBLEM.B.T)[free]
+    noise = SOLUTION.K @ PROBLEM.W
+    variance = (
+        np.einsum("si,ij,sj->s", mean, noise @ SOLUTION.K, mean) + np.trace(noise @ noise) / 2
+    )
+    variance *= PROBLEM.discount**2
+    n = free.sum()
+    assert abs(residual[free].mean()) < 4 * np.sqrt(variance.mean() / n) + 0.002
+    assert (residual[free] ** 2).mean() == pytest.approx(variance.mean(), rel=4 * np.sqrt(2 / n))
+
+
+@pytest.mark.closed_form
+def test_the_kl_column_is_the_quadrature_of_the_acting_law_against_the_exact_gibbs_policy(
+    trained: Any,
+) -> None:
+    """KL(pi || pi*) of the generator's mixture, written out Gaussian by Gaussian, on a grid. The
+    column's 400 states x 32 draws leave a standard error that is measured here, and the importance
+    sum a bias that is below it by the state."""
+    agent, (s, *_), rows = trained
+    # Unit actions are those of the environment here: the box is [-1, 1].
+    grid = np.linspace(-1, 1, 4002)[1:-1]
+    mixture = agent.averaged_policy.components(s)
+    mean, deviation = mixture.means[..., 0].astype(float), np.exp(mixture.log_deviation[..., 0])
+    kl = np.empty(len(s))
+    for i, state in enumerate(s):
+        z = (np.arctanh(grid)[:, None] - mean[i]) / deviation[i]
+        density = (np.exp(-(z**2) / 2) / (np.sqrt(2 * np.pi) * deviation[i])).mean(axis=1)
+        density /= 1 - grid**2
+        step = grid[1] - grid[0]
+        assert density.sum() * step == pytest.approx(1, abs=1e-3)
+        q = PROBLEM.q(SOLUTION.K, SOLUTION.c, state[None], grid[None, :, None])[0]
+        log_gibbs = q / PROBLEM.temperature
+        log_gibbs -= np.log(np.exp(log_gibbs - log_gibbs.max()).sum() * step) + log_gibbs.max()
+        kl[i] = (density * (np.log(np.maximum(density, 1e-300)) - log_gibbs)).sum() * step
+    estimate, _ = gibbs.kl_to_gibbs(agent, s)
+    assert agent.kl_to_gibbs == pytest.approx(estimate.mean(), abs=1e-12)
+    error = (estimate - kl).std() / np.sqrt(len(s))
+    assert error < 0.02
+    assert abs(estimate.mean() - kl.mean()) < 4 * error + 0.005
+    assert kl.mean() < 0.5  # and so it would notice a policy that is not there
+    assert rows[-1]["kl_to_gibbs"] == agent.kl_to_gibbs
+
+
+def test_an_evaluation_before_there_is_a_critic_leaves_the_columns_empty() -> None:
+    agent = wpg.WPG("wpg/LQR-v0", evaluation_interval=20, evaluation_episodes=1, warmup_steps=50)
+    rows: list[dict[str, float]] = []
+    agent.learn(30, callback=lambda a, event, r: rows.append(r) if event == "evaluation" else None)
+    assert np.isfinite(rows[0]["mean_return"])
+    assert np.isnan([rows[0][name] for name in agent_module.CERTIFICATE]).all()
