@@ -57,6 +57,9 @@ class ProgressLine:
         now, done, total = time.monotonic(), record["env_steps"], record["total_steps"]
         if self._began is None:
             self._began = (now, done)
+        if done >= total:
+            self.clear()
+            return
         if self.quiet or not self.stream.isatty() or now - self._last_drawn < 0.2:
             return
         self._last_drawn = now
@@ -64,7 +67,8 @@ class ProgressLine:
         parts = [f"{done:>8}/{total} steps"]
         if done > first and now > began:
             rate = (done - first) / (now - began)
-            parts += [f"{rate:.0f} steps/s", f"{_duration((total - done) / rate)} left"]
+            speed = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+            parts += [f"{speed} steps/s", f"{_duration((total - done) / rate)} left"]
         for name, value in (
             ("return", self._last_return),
             ("T", agent.temperature),

@@ -5,6 +5,7 @@ progress.csv       one row per training episode
 evaluations.csv    env_steps, mean_return, std_return
 checkpoint/        agent.npz: all that is needed to go on, written about once a second
 result.json        the final evaluation
+tensorboard/       event files, where asked for
 learning.png       return against steps, where matplotlib is installed
 error.txt          what an environment raised, if it did
 .lock              held by the process that writes to the folder
@@ -21,15 +22,16 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from wpg.agents import load, make_agent
+from wpg.agents import Callback, load, make_agent
 from wpg.checkpoint import write_checkpoint, write_json, write_text
 from wpg.errors import CheckpointError, EpisodeError, UsageError
 from wpg.evaluation import Evaluation
 from wpg.progress_line import ProgressLine
+from wpg.tensorboard import TensorBoard
 
 __all__ = [
     "CHECKPOINT",
@@ -258,8 +260,12 @@ def train(
     agent: str = "wpg",
     critic: str = "kernel",
     quiet: bool = False,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
-    """Train from the start in a new folder; returns the content of result.json."""
+    """Train from the start in a new folder; returns the content of result.json.
+
+    tensorboard : write event files too, into the folder `tensorboard`
+    """
     if total_steps < 1:
         raise UsageError(f"total_steps is {total_steps}; it must be at least 1")
     learner = make_agent(env_id, agent=agent, critic=critic, seed=seed, **settings)
@@ -277,7 +283,10 @@ def train(
         learner,
     )
     with run.working():
-        return _go_on(learner, run, total_steps)
+        callbacks: list[Callback] = [run]
+        if tensorboard:
+            callbacks.append(TensorBoard(folder / "tensorboard"))
+        return _go_on(learner, run, total_steps, callbacks)
 
 
 def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
@@ -301,14 +310,22 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
             run.seconds_before = float(meta.get("wall_seconds", 0.0))
         run.cut_back(agent)
         run.line.say(f"going on with {folder} at step {agent.env_steps}")
-        return _go_on(agent, run, config["total_steps"])
+        callbacks: list[Callback] = [run]
+        if (folder / "tensorboard").is_dir():
+            try:
+                callbacks.append(TensorBoard(folder / "tensorboard", first_step=agent.env_steps))
+            except UsageError as error:
+                run.line.say(f"nothing more for TensorBoard: {error}")
+        return _go_on(agent, run, config["total_steps"], callbacks)
 
 
-def _go_on(agent: Any, run: Run, total_steps: int) -> dict[str, Any]:
-    with contextlib.closing(agent):
+def _go_on(agent: Any, run: Run, total_steps: int, callbacks: Sequence[Callback]) -> dict[str, Any]:
+    with contextlib.ExitStack() as open_things:
+        for thing in (agent, *callbacks):
+            open_things.callback(getattr(thing, "close", lambda: None))
         try:
             if agent.env_steps < total_steps:
-                agent.learn(total_steps - agent.env_steps, callback=run)
+                agent.learn(total_steps - agent.env_steps, callback=callbacks)
             result = agent.evaluate()
         except KeyboardInterrupt:
             run.line.say(f"stopped; go on with: wpg train --resume {run.folder}")

@@ -1,5 +1,6 @@
 """Agents that learn."""
 
+from wpg.agents.interaction import Callback
 from wpg.agents.kernel import KernelConfig, KernelWPG
 from wpg.agents.neural import NeuralConfig, NeuralWPG, TrainableCritic
 from wpg.agents.sac import SAC, SACConfig
@@ -8,6 +9,7 @@ from wpg.agents.wpg import WPG, config_type, load, make_agent, parse_settings
 __all__ = [
     "SAC",
     "WPG",
+    "Callback",
     "KernelConfig",
     "KernelWPG",
     "NeuralConfig",

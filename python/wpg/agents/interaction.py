@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv
 from wpg.errors import CheckpointError, UsageError
+from wpg.progress_line import ProgressLine
 
 __all__ = [
     "Callback",
+    "Callbacks",
     "EvaluationEnvs",
     "far_apart",
     "observation_row",
@@ -26,18 +28,44 @@ __all__ = [
     "told",
 ]
 
-Callback = Callable[[Any, str, dict[str, Any]], Any]
-"""callback(agent, event, record) is told of every "step", "episode", "fit" and "evaluation"."""
+
+class Callback(Protocol):
+    """Whom `learn` tells of what happens. Every record has "env_steps"; besides,
+
+    "fit"         nothing more: the kernel critic has been fitted
+    "evaluation"  "mean_return", "std_return", and the certificate: "bellman_residual",
+                  "bellman_bias", "kl_to_gibbs"
+    "episode"     "episode", "return", "length" of a training episode that has ended, and the
+                  agent's own columns of progress.csv
+    "step"        "total_steps", where learning will end; comes last, when all of the step is done,
+                  so that `agent.save` here keeps a state from which another process goes on exactly
+
+    False, and not just something false, ends learning after the step.
+    """
+
+    def __call__(self, agent: Any, event: str, record: dict[str, Any], /) -> Any: ...
 
 
-def told(callback: Callback | None, progress_bar: bool) -> Callback:
-    """The callback, which also prints evaluations if wanted."""
+Callbacks = Callback | Sequence[Callback] | None
 
-    def tell(agent: Any, event: str, record: dict[str, Any]) -> None:
-        if progress_bar and event == "evaluation":
-            print(f"{record['env_steps']:>8} steps   mean return {record['mean_return']:.1f}")
-        if callback is not None:
-            callback(agent, event, record)
+
+def told(callback: Callbacks, progress_bar: bool) -> Callable[[Any, str, dict[str, Any]], bool]:
+    """One function that tells all callbacks, and a progress line if wanted; whether to go on."""
+    callbacks: list[Callback] = [ProgressLine()] if progress_bar else []
+    if callable(callback):
+        callbacks.append(callback)
+    elif isinstance(callback, Sequence) and all(map(callable, callback)):
+        callbacks += callback
+    elif callback is not None:
+        raise UsageError(f"callback is {callback!r}; it must be a function, or a list of them")
+
+    ended = False
+
+    def tell(agent: Any, event: str, record: dict[str, Any]) -> bool:
+        nonlocal ended
+        for one in callbacks:
+            ended |= one(agent, event, record) is False
+        return not ended
 
     return tell
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from wpg.agents import settings
 from wpg.agents.agent import CERTIFICATE, Agent
 from wpg.agents.interaction import (
-    Callback,
+    Callbacks,
     passed,
     require_same_kind,
     require_seed,
@@ -155,13 +155,15 @@ class KernelWPG(Agent):
     # Learning
 
     def learn(
-        self, total_timesteps: int, progress_bar: bool = False, callback: Callback | None = None
+        self, total_timesteps: int, progress_bar: bool = False, callback: Callbacks = None
     ) -> KernelWPG:
         """Take `total_timesteps` more environment steps, and learn from them.
 
-        callback(agent, event, record) is told of every "step", "episode", "fit" and "evaluation".
+        progress_bar : keep a line up to date on the terminal
+        callback : one or several; `Callback` says what they are told, and how one ends learning
+
         Evaluations run in environments of their own and leave no trace in training. A call starts
-        with a new episode.
+        with new episodes, or goes on with those that were open where a file was saved.
         """
         c, episodes = self.config, self.episodes
         tell = told(callback, progress_bar)
@@ -195,7 +197,8 @@ class KernelWPG(Agent):
             for episode in episodes.finished:
                 learning = {name: getattr(self, name) for name in self.progress}
                 tell(self, "episode", {**episode, **learning})
-            tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
+            if not tell(self, "step", {"env_steps": self.env_steps, "total_steps": end}):
+                break
         episodes.close()
         return self
 

@@ -20,7 +20,7 @@ from wpg import _core
 from wpg.agents import settings
 from wpg.agents.agent import CERTIFICATE, Agent
 from wpg.agents.interaction import (
-    Callback,
+    Callbacks,
     passed,
     require_same_kind,
     require_seed,
@@ -321,13 +321,15 @@ class NeuralWPG(Agent):
     # Learning
 
     def learn(
-        self, total_timesteps: int, progress_bar: bool = False, callback: Callback | None = None
+        self, total_timesteps: int, progress_bar: bool = False, callback: Callbacks = None
     ) -> NeuralWPG:
         """Take `total_timesteps` more environment steps, and learn from them.
 
-        callback(agent, event, record) is told of every "step", "episode" and "evaluation".
+        progress_bar : keep a line up to date on the terminal
+        callback : one or several; `Callback` says what they are told, and how one ends learning
+
         Evaluations run in environments of their own and leave no trace in training. A call starts
-        with a new episode.
+        with new episodes, or goes on with those that were open where a file was saved.
         """
         c, episodes = self.config, self.episodes
         tell = told(callback, progress_bar)
@@ -361,7 +363,8 @@ class NeuralWPG(Agent):
             for episode in episodes.finished:
                 learning = {name: getattr(self, name) for name in self.progress}
                 tell(self, "episode", {**episode, **learning})
-            tell(self, "step", {"env_steps": self.env_steps, "total_steps": end})
+            if not tell(self, "step", {"env_steps": self.env_steps, "total_steps": end}):
+                break
         episodes.close()
         return self
 

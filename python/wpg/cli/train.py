@@ -19,6 +19,9 @@ def add(commands: Any) -> None:
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder (runs/ENV-seedK)")
     train.add_argument("--threads", type=int, metavar="T", help="threads; no result depends on it")
     train.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run; no ENV then")
+    train.add_argument(
+        "--tensorboard", action="store_true", help="event files in the run folder too"
+    )
     train.add_argument("--quiet", action="store_true", help="print the result line alone")
     train.set_defaults(command=_train)
 
@@ -102,6 +105,7 @@ def _train(arguments: argparse.Namespace) -> int:
             "--num-envs": arguments.num_envs,
             "--async-envs": arguments.async_envs,
             "--config": arguments.config,
+            "--tensorboard": arguments.tensorboard or None,
             "--set": arguments.settings or None,
         }
         given = [name for name, value in fixed.items() if value is not None]
@@ -123,6 +127,7 @@ def _train(arguments: argparse.Namespace) -> int:
             agent=c.agent,
             critic=c.critic,
             quiet=arguments.quiet,
+            tensorboard=arguments.tensorboard,
         )
     _draw(folder)
     print(
