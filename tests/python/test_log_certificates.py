@@ -14,9 +14,11 @@ from wpg.agents import gibbs
 from wpg.envs import LQREnv
 from wpg.evaluation import evaluate
 
-TRANSITIONS = 400
+TRANSITIONS, PARTICLES = 400, agent_module.CERTIFIED_PARTICLES
 PROBLEM = LQREnv().problem
 SOLUTION = PROBLEM.optimal()
+CHI_SQUARE = 0.25  # of the Gibbs policy from the acting law, at most; measured below
+BOUND = 5 * PROBLEM.discount * PROBLEM.temperature * np.sqrt(CHI_SQUARE / PARTICLES)
 
 
 class ExactCritic:
@@ -88,10 +90,12 @@ def test_the_bellman_residual_of_the_exact_critic_is_the_noise_of_the_environmen
     16,000 such tests, and the mean square, of independent chi-square-like terms, by 4 times
     sqrt(2/400) of itself. Walls cut V(s') where |F s'| is near 1, in the first steps alone: those
     with |F s'| + 3 standard deviations above 1 are left out here, and for all others walls take
-    less than T log(1 - 0.0014) = 0.0001. The importance sum of 256 particles adds at most 0.002.
+    less than 0.0001 = T log(1 - 0.0014). The importance sum of N = 128 particles has standard error
+    discount T sqrt(chi^2/N) by the state, and 5 of them are allowed.
     """
     agent, (s, a, r, after, terminated), _ = trained
-    residual = gibbs.bellman_residual(agent, s, a, r, after, terminated)
+    log_z = gibbs.log_partition(agent, after, PARTICLES)
+    residual = gibbs.bellman_residual(agent, s, a, r, log_z, terminated)
     assert agent.bellman_bias == pytest.approx(residual.mean(), abs=1e-12)
     assert agent.bellman_residual == pytest.approx(np.sqrt((residual**2).mean()), abs=1e-12)
 
@@ -101,7 +105,8 @@ def test_the_bellman_residual_of_the_exact_critic_is_the_noise_of_the_environmen
     exact = PROBLEM.discount * (
         PROBLEM.expected_value(SOLUTION.K, SOLUTION.c, s, a[:, None])[:, 0] - SOLUTION.value(after)
     )
-    assert np.abs(residual - exact)[free].max() < 0.002
+    assert 1 / gibbs.kl_to_gibbs(agent, after, log_z)[1].mean() - 1 < CHI_SQUARE
+    assert np.abs(residual - exact)[free].max() < BOUND
 
     mean = (s @ PROBLEM.A.T + a @ PROBLEM.B.T)[free]
     noise = SOLUTION.K @ PROBLEM.W
@@ -110,7 +115,7 @@ def test_the_bellman_residual_of_the_exact_critic_is_the_noise_of_the_environmen
     )
     variance *= PROBLEM.discount**2
     n = free.sum()
-    assert abs(residual[free].mean()) < 4 * np.sqrt(variance.mean() / n) + 0.002
+    assert abs(residual[free].mean()) < 4 * np.sqrt(variance.mean() / n) + BOUND / 5
     assert (residual[free] ** 2).mean() == pytest.approx(variance.mean(), rel=4 * np.sqrt(2 / n))
 
 
@@ -121,7 +126,7 @@ def test_the_kl_column_is_the_quadrature_of_the_acting_law_against_the_exact_gib
     """KL(pi || pi*) of the generator's mixture, written out Gaussian by Gaussian, on a grid. The
     column's 400 states x 32 draws leave a standard error that is measured here, and the importance
     sum a bias that is below it by the state."""
-    agent, (s, *_), rows = trained
+    agent, (*_, s, _), rows = trained
     # Unit actions are those of the environment here: the box is [-1, 1].
     grid = np.linspace(-1, 1, 4002)[1:-1]
     mixture = agent.averaged_policy.components(s)
@@ -137,7 +142,7 @@ def test_the_kl_column_is_the_quadrature_of_the_acting_law_against_the_exact_gib
         log_gibbs = q / PROBLEM.temperature
         log_gibbs -= np.log(np.exp(log_gibbs - log_gibbs.max()).sum() * step) + log_gibbs.max()
         kl[i] = (density * (np.log(np.maximum(density, 1e-300)) - log_gibbs)).sum() * step
-    estimate, _ = gibbs.kl_to_gibbs(agent, s)
+    estimate, _ = gibbs.kl_to_gibbs(agent, s, gibbs.log_partition(agent, s, PARTICLES))
     assert agent.kl_to_gibbs == pytest.approx(estimate.mean(), abs=1e-12)
     error = (estimate - kl).std() / np.sqrt(len(s))
     assert error < 0.02

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.agents.episodes import Episodes
-from wpg.agents.gibbs import bellman_residual, kl_to_gibbs
+from wpg.agents.gibbs import bellman_residual, kl_to_gibbs, log_partition
 from wpg.agents.interaction import EvaluationEnvs, far_apart, observation_row, observation_rows
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.envs import ContinuousEnv, make_side_by_side
@@ -24,6 +24,7 @@ __all__ = ["Agent"]
 
 CERTIFICATE = ("bellman_residual", "bellman_bias", "kl_to_gibbs")  # columns of progress.csv
 CERTIFIED_TRANSITIONS = 32
+CERTIFIED_PARTICLES = 128  # of the importance sums: a part of what `certify_run` takes
 
 
 class Agent(ABC):
@@ -128,9 +129,9 @@ class Agent(ABC):
 
         The episodes' transitions are held out: nothing is learnt from them. Of a few of them,
         evenly spaced, `bellman_residual` and `bellman_bias` are the root mean square and the mean
-        of the soft Bellman residual [reward], and `kl_to_gibbs` the mean KL of the acting particles
-        to the Gibbs policy of the critic [nats]; see `wpg.agents.gibbs`. All are functions of the
-        agent alone: no draw of training is used up.
+        of the soft Bellman residual [reward], and `kl_to_gibbs` the mean KL [nats] of the acting
+        particles to the Gibbs policy of the critic where they led; see `wpg.agents.gibbs`. All are
+        functions of the agent alone: no draw of training is used up.
         """
         transitions: list[Any] = []
         outcome = evaluate(
@@ -143,10 +144,11 @@ class Agent(ABC):
             chosen = np.linspace(0, len(transitions) - 1, count).astype(int)
             columns = zip(*(transitions[i] for i in chosen), strict=True)
             s, a, r, after, terminated = (np.stack(column) for column in columns)
-            residual = bellman_residual(self, s, a, r, after, terminated)
+            log_z = log_partition(self, after, CERTIFIED_PARTICLES)
+            residual = bellman_residual(self, s, a, r, log_z, terminated)
             self.bellman_residual = float(np.sqrt(np.mean(residual**2)))
             self.bellman_bias = float(residual.mean())
-            self.kl_to_gibbs = float(kl_to_gibbs(self, s)[0].mean())
+            self.kl_to_gibbs = float(kl_to_gibbs(self, after, log_z)[0].mean())
         return {
             "env_steps": self.env_steps,
             "mean_return": outcome.mean,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wpg.agents.gibbs import bellman_residual, kl_to_gibbs
+from wpg.agents.gibbs import bellman_residual, kl_to_gibbs, log_partition
 from wpg.certificates.certificate import Certificate, Claim, claims_text, number_text
 from wpg.certificates.density import certify
 from wpg.errors import UsageError
@@ -145,11 +145,10 @@ def certify_agent(
     for number, name in ((transitions, "transitions"), (probe_states, "probe_states")):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 2:
             raise UsageError(f"{name} is {number!r}; it must be an int of at least 2")
-    seen = _new_transitions(agent, transitions, seed)
-    states = seen[0]
-    rows = generator(agent.seed, "evaluation", 1).permutation(len(states))[:probe_states]
-    probes = np.ascontiguousarray(states[np.sort(rows)])
-    kl, kept = kl_to_gibbs(agent, probes)
+    s, a, r, after, terminated = _new_transitions(agent, transitions, seed)
+    rows = generator(agent.seed, "evaluation", 1).permutation(len(s))[:probe_states]
+    probes = np.ascontiguousarray(s[np.sort(rows)])
+    kl, kept = kl_to_gibbs(agent, probes, log_partition(agent, probes))
     claims = (
         Claim.diagnostic(
             "bellman_residual", "it is known where this policy went, not at every state and action"
@@ -161,12 +160,12 @@ def certify_agent(
         env_steps=agent.env_steps,
         discount=agent.discount,
         temperature=agent.temperature,
-        bellman_residual=bellman_residual(agent, *seen),
+        bellman_residual=bellman_residual(agent, s, a, r, log_partition(agent, after), terminated),
         reward_spread=float(agent.replay.rewards.std()),
         probe_states=probes,
         kl=kl,
         effective_fraction=kept,
-        exact=_exact(agent, states),
+        exact=_exact(agent, s),
         claims=claims,
     )
 
