@@ -164,6 +164,35 @@ class ContinuousVectorEnv(ContinuousSpaces):
         self.env.close()
 
 
+class _Several:
+    """Environments of one kind, made when the first episodes begin: an agent that is loaded to act
+    has no use for them."""
+
+    seeded = True
+
+    def __init__(self, env: ContinuousEnv, num_envs: int, asynchronous: bool) -> None:
+        self.num_envs = num_envs
+        self._env, self._asynchronous = env, asynchronous
+        self._made: ContinuousVectorEnv | None = None
+
+    def begin(self, seeds: dict[int, int]) -> dict[int, Float32]:
+        if self._made is None:
+            makers: Sequence[Any] = [_Maker(self._env.env.spec)] * self.num_envs
+            kind = AsyncVectorEnv if self._asynchronous else SyncVectorEnv
+            vector = kind(makers, autoreset_mode=AutoresetMode.DISABLED)
+            self._made = ContinuousVectorEnv(vector, self._env.name)
+        return self._made.begin(seeds)
+
+    def step(self, actions: Float32) -> VectorStep:
+        assert self._made is not None  # no step comes before the first episodes
+        return self._made.step(actions)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+
 class _Maker:
     """Makes one environment in a process of its own, or in this one."""
 
@@ -199,10 +228,7 @@ def make_side_by_side(
             f"{env.name} is not registered with Gymnasium, so no second one can be made: register "
             "it, or give a vector environment"
         )
-    makers: Sequence[Any] = [_Maker(env.env.spec)] * num_envs
-    kind = AsyncVectorEnv if asynchronous else SyncVectorEnv
-    vector = kind(makers, autoreset_mode=AutoresetMode.DISABLED)
-    return env, ContinuousVectorEnv(vector, env.name)
+    return env, _Several(env, num_envs, asynchronous)
 
 
 def _given(
