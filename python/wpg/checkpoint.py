@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from wpg.errors import CheckpointError
 
-__all__ = ["part", "read_checkpoint", "write_checkpoint", "write_json", "write_text"]
+__all__ = [
+    "part",
+    "read_checkpoint",
+    "write_arrays",
+    "write_checkpoint",
+    "write_json",
+    "write_text",
+]
 
 FORMAT = "wpg agent"
 VERSION = 2
@@ -56,11 +63,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
 
 
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write an npz file whole or not at all."""
+    _replace(path, lambda file: np.savez(file, **arrays))
+
+
 def write_checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
     """Write an agent whole or not at all."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **meta}, allow_nan=False)
-    packed: dict[str, Any] = {_META: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
-    _replace(path, lambda file: np.savez(file, **packed))
+    write_arrays(path, {_META: np.frombuffer(text.encode(), dtype=np.uint8), **arrays})
 
 
 def part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ config.json        environment, agent, critic, seed and every setting
 progress.csv       one row per training episode
 evaluations.csv    env_steps, mean_return, std_return
 checkpoint/        agent.npz: all that is needed to go on, written about once a second
+clouds/            particles over the Gibbs density at every evaluation, see `wpg.clouds`
 result.json        the final evaluation
 tensorboard/       event files, where asked for
 learning.png       return against steps, where matplotlib is installed
@@ -26,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from wpg import clouds
 from wpg.agents import Callback, load, make_agent
 from wpg.checkpoint import write_checkpoint, write_json, write_text
 from wpg.errors import CheckpointError, EpisodeError, UsageError
@@ -35,6 +37,7 @@ from wpg.tensorboard import TensorBoard
 
 __all__ = [
     "CHECKPOINT",
+    "CLOUDS",
     "Run",
     "choose_folder",
     "evaluate_run",
@@ -47,6 +50,7 @@ __all__ = [
 
 FORMAT = 2  # of config.json, which says what all other files hold
 CHECKPOINT = Path("checkpoint") / "agent.npz"
+CLOUDS = "clouds"
 EPISODE = ("env_steps", "episode", "return", "length")  # of progress.csv; the agent adds its own
 EVALUATIONS = ("env_steps", "mean_return", "std_return")
 
@@ -145,7 +149,8 @@ class Run:
         return config
 
     def cut_back(self, agent: Any) -> None:
-        """Drop the rows that came after the agent's checkpoint: the run will write them again."""
+        """Drop the rows and clouds that came after the agent's checkpoint: the run will write them
+        again."""
         env_steps = agent.env_steps
         for name, header in self._tables(agent):
             path = self.folder / name
@@ -157,6 +162,7 @@ class Run:
                     if whole and int(cells[0]) <= env_steps:
                         kept.append(row)
             write_text(path, "\n".join(kept) + "\n")
+        clouds.drop_after(self.folder / CLOUDS, env_steps)
 
     # The callback
 
@@ -168,6 +174,7 @@ class Run:
             )
         elif event == "evaluation":
             self._append("evaluations.csv", EVALUATIONS, record)
+            clouds.record(agent, self.folder / CLOUDS)
         elif event == "step":
             # A checkpoint may have hundreds of megabytes: one a second, or a twentieth of the time,
             # loses little to a kill.

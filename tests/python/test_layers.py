@@ -31,6 +31,7 @@ LAYERS: list[set[str]] = [
         "evaluation",
         "mode_coverage",
         "intervals",
+        "clouds",
         "progress_line",
         "tensorboard",
     },
