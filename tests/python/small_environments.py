@@ -38,6 +38,22 @@ class Slide(gymnasium.Env[Any, Any]):
         )
 
 
+class Drawn(Slide):
+    """The same, which draws itself: 25 pixels wide, a white column where the point is, and a row
+    for each step."""
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        frame = np.zeros((31, 25, 3), np.uint8)
+        frame[:, round(3 * self.place) % 25] = 255
+        frame[self.time, :, 0] = 255
+        return frame
+
+
 class SlideDict(Slide):
     """The same with a Dict observation and a (1, 1) action."""
 
@@ -199,6 +215,7 @@ def register() -> None:
     """Register all of them once."""
     for name, entry, keywords in (
         ("Slide", Slide, {}),
+        ("Drawn", Drawn, {}),
         ("SlideDict", SlideDict, {}),
         ("Many3", Many, {"dimension": 3}),
         ("Many2", Many, {"dimension": 2}),

@@ -71,7 +71,7 @@ def write_film(out: Path, frames: Iterator[Frame], *, fps: float) -> None:
     write_gif(out, shrunk, fps=fps / every)
 
 
-def write_gif(out: Path, frames: Iterator[Frame], *, fps: float, colours: int = 64) -> None:
+def write_gif(out: Path, frames: Iterator[Frame], *, fps: float, colours: int = 128) -> None:
     """Write frames of one size to a GIF that goes on for ever, whole or not at all."""
     from PIL import Image
 

@@ -71,7 +71,8 @@ def _frames(film: list[Clouds], title: str) -> Iterator[NDArray[np.uint8]]:
     tops = _tops(film)
     for number, clouds in enumerate(film):
         for s, axis in enumerate(axes):
-            axis.clear()
+            for artist in [*axis.lines, *axis.patches, *axis.collections]:
+                artist.remove()  # sooner done than to clear the axis with its ticks
             _draw(axis, clouds, s)
             if tops is not None:
                 axis.set_ylim(0.0, tops[s])
@@ -112,6 +113,7 @@ def _panels(clouds: Clouds, width: float, height: float, dpi: int = 120) -> tupl
     rows = -(-states // columns)
     figure, axes = new_figure(max(width * columns, 6.0), height * rows + 0.8, rows, columns)
     figure.set_dpi(dpi)
+    figure.get_layout_engine().set(h_pad=0.08)
     for axis in axes.ravel()[states:]:
         axis.set_visible(False)
     return figure, list(axes.ravel()[:states])
@@ -126,6 +128,7 @@ def _draw(axis: Any, clouds: Clouds, s: int) -> None:
             bins=BINS,
             range=(clouds.low[0], clouds.high[0]),
             density=True,
+            histtype="stepfilled",
             color=BLUE,
             alpha=0.45,
             label="particles",

@@ -200,15 +200,17 @@ class _Film:
 
 
 def _choose_opengl(env_id: str) -> None:
-    """Set MUJOCO_GL for environments of MuJoCo where there is no screen: it is read when MuJoCo is
-    imported, so it must be right before."""
+    """Set MUJOCO_GL to what works, for environments of MuJoCo; `UsageError` if nothing does.
+
+    It is read when MuJoCo is imported, so it must be right before.
+    """
     spec = gymnasium.registry.get(env_id)
     wants = spec is not None and "mujoco" in str(spec.entry_point)
     if not wants or importlib.util.find_spec("mujoco") is None or "mujoco" in sys.modules:
         return
-    if os.environ.get("MUJOCO_GL") or os.environ.get("DISPLAY"):
-        return
-    for name in ("egl", "osmesa"):
+    given = os.environ.get("MUJOCO_GL")
+    on_a_screen = ("glfw",) if os.environ.get("DISPLAY") else ()
+    for name in (given,) if given else (*on_a_screen, "egl", "osmesa"):
         tried = subprocess.run(
             [sys.executable, "-c", TRY_OPENGL],
             env={**os.environ, "MUJOCO_GL": name},
@@ -218,4 +220,5 @@ def _choose_opengl(env_id: str) -> None:
         if tried.returncode == 0:
             os.environ["MUJOCO_GL"] = name
             return
-    raise UsageError(f"{env_id} cannot be rendered here: {OPENGL}, and neither works")
+    what = f"MUJOCO_GL={given} does not work" if given else "neither works"
+    raise UsageError(f"{env_id} cannot be rendered here: {OPENGL}, and {what}")
