@@ -39,8 +39,8 @@ def plot_policy(agent: Any, out: Path, *, states: int = 6) -> Path:
         _draw(axis, clouds, s)
     _legend(figure, axes)
     figure.suptitle(
-        f"{agent.env.name}, seed {agent.seed}: policy after {clouds.env_steps} steps, temperature "
-        f"{clouds.temperature:.3g}"
+        f"{agent.env.name}, {agent.agent} {agent.critic_kind}, seed {agent.seed}: policy after "
+        f"{clouds.env_steps} steps, temperature {clouds.temperature:.3g}"
     )
     figure.savefig(out)
     return out
@@ -60,7 +60,7 @@ def plot_cloud(run: Path, out: Path) -> Path:
     film = [read(paths[int(i)]) for i in shown]
     if any(clouds.density.shape != film[0].density.shape for clouds in film):
         raise UsageError(f"the clouds of {run} are not of one run")
-    title = f"{config['env']}, seed {config['seed']}"
+    title = f"{config['env']}, {config['agent']} {config['critic']}, seed {config['seed']}"
     speed = min(max(len(film) / SECONDS, 2.0), 8.0)
     write_gif(out, _frames(film, title), fps=speed, colours=32)
     return out
@@ -77,7 +77,7 @@ def _frames(film: list[Clouds], title: str) -> Iterator[NDArray[np.uint8]]:
             if tops is not None:
                 axis.set_ylim(0.0, tops[s])
         figure.suptitle(
-            f"{title}: step {clouds.env_steps}, temperature {clouds.temperature:.3g}",
+            f"{title}\nstep {clouds.env_steps}, temperature {clouds.temperature:.3g}",
             fontsize="medium",
         )
         if number == 0:
