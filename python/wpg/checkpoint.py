@@ -21,6 +21,7 @@ from wpg.errors import CheckpointError
 __all__ = [
     "part",
     "read_checkpoint",
+    "read_meta",
     "write_arrays",
     "write_checkpoint",
     "write_json",
@@ -82,11 +83,21 @@ def part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """(meta, arrays) of a saved agent; CheckpointError if the file is none, or damaged."""
+    return _read(path, with_arrays=True)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """What a saved agent says of itself, in milliseconds however many arrays it has;
+    CheckpointError if the file is none or was cut off. Other damage shows when it is read."""
+    return _read(path, with_arrays=False)[0]
+
+
+def _read(path: Path, *, with_arrays: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; give a saved agent or a run folder")
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in (file.files if with_arrays else [_META])}
         meta = json.loads(arrays.pop(_META).tobytes().decode())
     except (
         OSError,

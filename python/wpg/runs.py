@@ -39,8 +39,8 @@ __all__ = [
     "CHECKPOINT",
     "CLOUDS",
     "Run",
+    "agent_file",
     "choose_folder",
-    "evaluate_run",
     "load_agent",
     "make_folder",
     "new_folder",
@@ -351,18 +351,16 @@ def _go_on(agent: Any, run: Run, total_steps: int, callbacks: Sequence[Callback]
         return run.finish(agent, result)
 
 
+def agent_file(path: Path) -> Path:
+    """The file that holds the agent of a run folder; a saved file is its own."""
+    if not path.is_dir():
+        return path
+    Run(path).read_config()
+    if not (path / CHECKPOINT).exists():
+        raise UsageError(f"{path} has no checkpoint yet; go on with: wpg train --resume {path}")
+    return path / CHECKPOINT
+
+
 def load_agent(path: Path) -> Any:
     """The agent of a run folder or of a saved file."""
-    if path.is_dir():
-        Run(path).read_config()
-        if not (path / CHECKPOINT).exists():
-            raise UsageError(f"{path} has no checkpoint yet; go on with: wpg train --resume {path}")
-        return load(path / CHECKPOINT)
-    return load(path)
-
-
-def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
-    """Evaluate the agent of a run folder or of a saved file."""
-    if episodes < 1:
-        raise UsageError(f"episodes is {episodes}; it must be at least 1")
-    return load_agent(path).evaluate(episodes=episodes, seed=seed)
+    return load(agent_file(path))

@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     },
     {"planning", "agents"},
     {"runs", "configurations"},
-    {"certificates"},
+    {"certificates", "comparison"},
     {"reports"},
     {"plots", "benchmarks"},
     {"cli"},

@@ -4,7 +4,7 @@ from wpg.agents.interaction import Callback
 from wpg.agents.kernel import KernelConfig, KernelWPG
 from wpg.agents.neural import NeuralConfig, NeuralWPG, TrainableCritic
 from wpg.agents.sac import SAC, SACConfig
-from wpg.agents.wpg import WPG, config_type, load, make_agent, parse_settings
+from wpg.agents.wpg import WPG, agent_type, config_type, load, make_agent, parse_settings
 
 __all__ = [
     "SAC",
@@ -16,6 +16,7 @@ __all__ = [
     "NeuralWPG",
     "SACConfig",
     "TrainableCritic",
+    "agent_type",
     "config_type",
     "load",
     "make_agent",

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from wpg.agents.episodes import Episodes
 from wpg.agents.gibbs import bellman_residual, kl_to_gibbs, log_partition
-from wpg.agents.interaction import EvaluationEnvs, far_apart, observation_row, observation_rows
+from wpg.agents.interaction import (
+    EvaluationEnvs,
+    far_apart,
+    observation_row,
+    observation_rows,
+    require_mode,
+)
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.envs import ContinuousEnv, make_side_by_side
 from wpg.errors import UsageError
@@ -24,6 +30,9 @@ __all__ = ["Agent"]
 
 CERTIFICATE = ("bellman_residual", "bellman_bias", "kl_to_gibbs")  # columns of progress.csv
 CERTIFIED_TRANSITIONS = 32
+# Names of an evaluation's draws: few enough to stay below 2^40, which is the limit, when they are
+# multiplied by the steps of a move, which are at most 10^4
+STEP_NAMES = 2**26
 CERTIFIED_PARTICLES = 128  # of the importance sums: a part of what `certify_run` takes
 
 
@@ -83,9 +92,7 @@ class Agent(ABC):
             step, self._calls = self._calls, self._calls + 1
         rows, single = observation_rows(observation, self.env.observation_size)
         mode = mode if mode is not None else ("best" if deterministic else "sample")
-        if mode not in self.modes:
-            *most, last = map(repr, self.modes)
-            raise UsageError(f"mode is {mode!r}; it must be {', '.join(most)} or {last}")
+        require_mode(mode, self.modes)
         actions = self._actions(rows, mode, step)
         return (actions[0] if single else actions), None
 
@@ -178,13 +185,26 @@ class Agent(ABC):
         """Take over what `snapshot` gave; `CheckpointError` and nothing changed if it does not
         fit."""
 
-    def evaluate(self, episodes: int = 10, seed: int = 0) -> Evaluation:
-        """Returns of whole episodes with the best action, from starts that all runs share."""
+    def evaluate(self, episodes: int = 10, seed: int = 0, mode: str = "best") -> Evaluation:
+        """Returns of whole episodes, from starts that all runs share.
+
+        mode : how actions are chosen, as in `predict`; one of `evaluation_modes`. Draws of step t
+            are named by 10,000 seed + t, so the same call gives the same returns, and `predict`
+            goes on as if there had been none.
+        """
+        require_mode(mode, self.evaluation_modes())
         return evaluate(
-            lambda observations, step: self.predict(observations)[0],
+            lambda observations, step: self.predict(
+                observations, mode=mode, step=(10_000 * seed + step) % STEP_NAMES
+            )[0],
             self.evaluation_envs(episodes),
             seed=seed,
         )
+
+    @classmethod
+    def evaluation_modes(cls) -> tuple[str, ...]:
+        """The modes of `predict` that give one action."""
+        return tuple(mode for mode in cls.modes if mode != "all")
 
     def evaluation_envs(self, count: int) -> list[ContinuousEnv]:
         """Environments of the same kind that training does not use; the same ones at every call."""

@@ -22,6 +22,7 @@ __all__ = [
     "observation_row",
     "observation_rows",
     "passed",
+    "require_mode",
     "require_same_kind",
     "require_seed",
     "require_total_timesteps",
@@ -85,6 +86,13 @@ def require_total_timesteps(total_timesteps: Any) -> int:
     if total_timesteps < 0:
         raise UsageError(f"total_timesteps is {total_timesteps}; it must not be negative")
     return int(total_timesteps)
+
+
+def require_mode(mode: Any, modes: Sequence[str]) -> None:
+    """The mode of a prediction is one of these."""
+    if mode not in modes:
+        *most, last = map(repr, modes)
+        raise UsageError(f"mode is {mode!r}; it must be {', '.join(most)} or {last}")
 
 
 def passed(interval: int, before: int, after: int) -> bool:

@@ -15,7 +15,7 @@ from wpg.agents.sac import SAC, SACConfig
 from wpg.checkpoint import read_checkpoint
 from wpg.errors import CheckpointError, UsageError
 
-__all__ = ["WPG", "config_type", "load", "make_agent", "parse_settings"]
+__all__ = ["WPG", "agent_type", "config_type", "load", "make_agent", "parse_settings"]
 
 # (agent, critic): how it is made, and its settings
 KINDS: dict[tuple[str, str], tuple[type[Any], type[Any]]] = {
@@ -30,6 +30,11 @@ def _kind(agent: Any, critic: Any) -> tuple[type[Any], type[Any]]:
         known = ", ".join(f"{a!r} with {c!r}" for a, c in KINDS)
         raise UsageError(f"agent is {agent!r} with critic {critic!r}; known are {known}")
     return KINDS[agent, critic]
+
+
+def agent_type(agent: str, critic: str) -> type[Any]:
+    """The class of an agent with a kind of critic."""
+    return _kind(agent, critic)[0]
 
 
 def config_type(agent: str, critic: str) -> type[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wpg.errors import UsageError
 
-__all__ = ["add"]
+__all__ = ["add", "require_writable"]
 
 
 def add(commands: Any) -> None:
@@ -45,7 +45,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         return 0
     path: Path | None = arguments.json
     if path is not None:
-        _require_writable(path)
+        require_writable(path)
     given = {
         "filter": arguments.filter,
         "repetitions": arguments.repetitions,
@@ -68,7 +68,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _require_writable(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Refuse a file that cannot be written before minutes of measuring, not after."""
     import os
 
