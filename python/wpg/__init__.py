@@ -94,6 +94,7 @@ _LATER = {
     "replay",
     "reports",
     "runs",
+    "sweep",
 }
 
 

@@ -41,7 +41,9 @@ __all__ = [
     "Run",
     "agent_file",
     "choose_folder",
+    "folder_name",
     "load_agent",
+    "lock_folder",
     "make_folder",
     "new_folder",
     "resume",
@@ -62,7 +64,12 @@ def progress_header(agent: Any) -> tuple[str, ...]:
 
 def new_folder(env_id: str, seed: int) -> Path:
     """A folder under runs/ for a training run that does not exist yet."""
-    return _free_folder(f"{env_id.replace('/', '-').replace(':', '-')}-seed{seed}")
+    return _free_folder(f"{folder_name(env_id)}-seed{seed}")
+
+
+def folder_name(env_id: str) -> str:
+    """An environment's id as one part of a path."""
+    return env_id.replace("/", "-").replace(":", "-")
 
 
 def _free_folder(name: str) -> Path:
@@ -91,6 +98,19 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make {folder}: {error.strerror}") from None
+
+
+def lock_folder(folder: Path) -> int:
+    """A descriptor with a folder's lock, which goes with the process, however it ends."""
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise UsageError(
+            f"another process writes to {folder}; wait for it, or choose another --out"
+        ) from None
+    return lock
 
 
 class Run:
@@ -207,7 +227,7 @@ class Run:
         # Python lets only the main thread look after signals.
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
-        lock = self._locked()
+        lock = lock_folder(self.folder)
         before = {number: signal.signal(number, stop) for number in signals}
         try:
             yield
@@ -215,18 +235,6 @@ class Run:
             for number, handler in before.items():
                 signal.signal(number, handler)
             os.close(lock)
-
-    def _locked(self) -> int:
-        """A descriptor with the folder's lock, which goes with the process, however it ends."""
-        lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise UsageError(
-                f"another process writes to {self.folder}; wait for it, or choose another --out"
-            ) from None
-        return lock
 
     def finish(self, agent: Any, result: Evaluation) -> dict[str, Any]:
         """The final checkpoint and result.json."""

@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     },
     {"planning", "agents"},
     {"runs", "configurations"},
-    {"certificates", "comparison"},
+    {"certificates", "comparison", "sweep"},
     {"reports"},
     {"plots", "benchmarks"},
     {"cli"},
