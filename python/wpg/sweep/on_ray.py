@@ -1,117 +1,167 @@
-"""Where the runs of a sweep are worked on: tasks of one processor each in a Ray cluster."""
+"""Where the runs of a sweep are worked on: tasks of one processor each in a Ray cluster.
+
+Ray is spoken to by a process of its own, the driver. It connects for minutes where nobody answers,
+it prints, and it ends its process when a cluster goes away: nothing of that reaches the sweep. Both
+talk in lines of JSON; when the sweep's process is gone, however it ended, the driver reads the end
+of its input and lets the runs stop with a checkpoint.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 import traceback
 from typing import Any
-from urllib.parse import urlsplit
 
+from wpg import runs
 from wpg.errors import UsageError
 from wpg.sweep.request import SweepRun
-from wpg.sweep.workers import POLL, do, error_line
+from wpg.sweep.workers import POLL, do, error_line, last_line_of
 
-__all__ = ["RayTasks"]
+__all__ = ["RayTasks", "drive", "task"]
 
 ANSWER_SECONDS = 30  # in which a cluster has to answer
 RETRIES = 5  # of a run whose worker was lost
-# No news home, no colours of accelerators, no log lines of its core but the fatal ones.
+# No news home, no advice about accelerators, of its core the fatal lines alone.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
-PROBE = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False)"
+DRIVER = (
+    "import json, sys; first = json.loads(sys.stdin.buffer.raw.readline()); "
+    "sys.path[:] = first['path']; from wpg.sweep.on_ray import drive; sys.exit(drive(first))"
+)
+
+
+class _Lines:
+    """Lines of JSON from a descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = b""
+
+    def read(self, seconds: float) -> list[Any] | None:
+        """What has come, waiting for it at most so long; None if nothing will come any more."""
+        if not select.select([self._descriptor], [], [], seconds)[0]:
+            return []
+        came = os.read(self._descriptor, 2**16)
+        if not came:
+            return None
+        *lines, self._rest = (self._rest + came).split(b"\n")
+        return [json.loads(line) for line in lines]
 
 
 class RayTasks:
     """A task for each run, in a worker process of its own. `address` is that of a cluster, "" for
     one that is started here and ends with the sweep; `count` limits the runs at a time.
 
-    A worker that is lost is replaced by Ray, and its run goes on from the last checkpoint. All
-    nodes must see the sweep's folder under the same path, and have wpg, environments and an
-    instruction set alike: the last bits of kernel sums and networks depend on the latter.
+    A worker that is lost is replaced by Ray, and its run goes on from its last checkpoint. All
+    nodes must see the sweep's folder under the same path, and have the same wpg and environments;
+    on one instruction set if the last bits matter, which sums over centres and networks depend on.
     """
 
     def __init__(self, address: str, count: int | None) -> None:
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
-        try:
-            import ray
-        except ImportError:
-            raise UsageError("--ray needs Ray: pip install 'wpg[ray]'") from None
-        self._ray: Any = ray
-        options: dict[str, Any] = {"address": address}
-        if address:
-            _require_answer(address)
-        else:
-            # Runs are files, so there is nothing for Ray to store: the least that it takes.
-            options = {
-                "address": "local",
-                "num_cpus": count,
-                "include_dashboard": False,
-                "object_store_memory": 80 * 2**20,
-            }
-        try:
-            ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
-        except (RuntimeError, ConnectionError, ValueError, OSError) as error:
-            raise UsageError(f"Ray does not start: {error_line(error)}") from None
+        if importlib.util.find_spec("ray") is None:
+            raise UsageError("--ray needs Ray: pip install 'wpg[ray]'")
         self.capacity = sys.maxsize if count is None else count
-        self._processors = int(ray.cluster_resources().get("CPU", 1))
-        self._task = ray.remote(num_cpus=1, max_calls=1, max_retries=RETRIES)(_first_of_task())
-        self._refs: dict[Any, SweepRun] = {}
+        self._address = address
+        self._runs: dict[int, SweepRun] = {}
+        self._number = 0
+        self._held = contextlib.ExitStack()
+        self._log = self._held.enter_context(tempfile.TemporaryFile())
+        self._driver = subprocess.Popen(
+            [sys.executable, "-P", "-c", DRIVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=QUIET | os.environ,
+            process_group=0,  # Ctrl-C on the terminal is for us, who pass it on once
+        )
+        assert self._driver.stdout is not None
+        self._answers = _Lines(self._driver.stdout.fileno())
+        try:
+            self._tell({"address": address, "count": count, **_here()})
+            self._processors = self._first_answer()
+        except BaseException:
+            self._end_driver()
+            raise
+
+    def _tell(self, message: Any) -> None:
+        assert self._driver.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the end of its answers will tell
+            self._driver.stdin.write(json.dumps(message).encode() + b"\n")
+            self._driver.stdin.flush()
+
+    def _first_answer(self) -> int:
+        """The processors of the cluster."""
+        where = f"Ray at {self._address}" if self._address else "Ray"
+        # A cluster that is started here takes its time on a busy machine, but answers.
+        deadline = time.monotonic() + (ANSWER_SECONDS if self._address else 10 * ANSWER_SECONDS)
+        answers: list[Any] | None = []
+        while not answers:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise UsageError(f"{where} does not answer within {ANSWER_SECONDS} seconds")
+            answers = self._answers.read(left)
+            if answers is None:
+                raise UsageError(f"{where} does not work: {last_line_of(self._log)}")
+        if "error" in answers[0]:
+            raise UsageError(f"{where} does not work: {answers[0]['error']}")
+        return int(answers[0]["processors"])
 
     def start(self, run: SweepRun) -> None:
-        run.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._refs[self._task.remote(run.job() | _here())] = run
+        runs.make_folder(run.folder.parent)
+        self._number += 1
+        self._runs[self._number] = run
+        self._tell({"start": self._number, "job": run.job()})
 
     def ended(self) -> list[tuple[SweepRun, str]]:
-        ready, _ = self._ray.wait(list(self._refs), num_returns=1, timeout=POLL)
-        return [(self._refs.pop(ref), self._end(ref)) for ref in ready]
-
-    def _end(self, ref: Any) -> str:
-        try:
-            said: str = self._ray.get(ref)
-        except Exception as error:  # of Ray: the worker was lost too often, or the task was stopped
-            return error_line(error)
-        return said
+        answers = self._answers.read(POLL)
+        if answers is None:
+            raise UsageError(
+                f"Ray has ended ({last_line_of(self._log) or 'without a word'}); the runs have "
+                "their checkpoints, and the same command goes on with them"
+            )
+        return [(self._runs.pop(answer["ended"]), answer["said"]) for answer in answers]
 
     def in_work(self) -> int:
-        return min(len(self._refs), self._processors)
+        return min(len(self._runs), self._processors)
 
     def stop(self) -> None:
-        for ref in self._refs:
-            self._ray.cancel(ref)  # Ctrl-C in its worker
+        self._tell({"stop": False})
 
     def kill(self) -> None:
-        for ref in self._refs:
-            self._ray.cancel(ref, force=True)
+        self._tell({"stop": True})
 
     def close(self) -> None:
-        if self._refs:
-            self.stop()
-            self._ray.wait(list(self._refs), num_returns=len(self._refs), timeout=ANSWER_SECONDS)
-        self._ray.shutdown()
+        assert self._driver.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._driver.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._driver.wait(2 * ANSWER_SECONDS)
+        self._end_driver()
 
-
-def _first_of_task() -> Any:
-    """A function that Ray sends as it stands, so that a worker needs no path to find it."""
-
-    def first(job: dict[str, Any]) -> str:
-        import sys
-
-        sys.path += [path for path in job["path"] if path not in sys.path]
-        from wpg.sweep.on_ray import task
-
-        return task(job)
-
-    return first
+    def _end_driver(self) -> None:
+        if self._driver.poll() is None:
+            os.killpg(self._driver.pid, signal.SIGKILL)
+            self._driver.wait()
+        assert self._driver.stdin is not None
+        assert self._driver.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._driver.stdin.close()
+        self._driver.stdout.close()
+        self._held.close()
 
 
 def _here() -> dict[str, Any]:
@@ -120,54 +170,98 @@ def _here() -> dict[str, Any]:
     return {"path": sys.path, "version": wpg.__version__}
 
 
-def _require_answer(address: str) -> None:
-    """UsageError if no cluster answers there.
+# In the driver
 
-    `ray.init` would try for minutes, and what it meets may end the process: another one asks first.
-    """
-    place = urlsplit(address if "//" in address else f"//{address}")
+
+def drive(first: dict[str, Any]) -> int:
+    """What the driver does, told on standard input; the exit status."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what Ray prints is no answer
+
+    def tell(message: Any) -> None:
+        os.write(answers, json.dumps(message).encode() + b"\n")
+
+    import ray
+
+    options: dict[str, Any] = {"address": first["address"]}
+    if not first["address"]:
+        # Runs are files, so Ray has nothing to store: the least that it takes.
+        options = {
+            "address": "local",
+            "num_cpus": first["count"],
+            "include_dashboard": False,
+            "object_store_memory": 80 * 2**20,
+        }
     try:
-        host, port = place.hostname, place.port
-    except ValueError:
-        raise UsageError(f"--ray {address!r}: it must be HOST:PORT") from None
-    if host is not None and port is not None:
-        try:
-            socket.create_connection((host, port), timeout=ANSWER_SECONDS).close()
-        except OSError as error:
-            raise UsageError(f"Ray at {address} does not answer: {error}") from None
+        ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
+        tell({"processors": ray.cluster_resources().get("CPU", 1)})
+    except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+        tell({"error": error_line(error)})
+        return 1
+    go = ray.remote(num_cpus=1, max_calls=1, max_retries=RETRIES)(_first_of_task())
+    numbers: dict[Any, int] = {}  # of the runs, by Ray's references to their tasks
+    orders = _Lines(0)
+    came: list[Any] | None = []
+    while came is not None:
+        came = orders.read(0.0 if numbers else POLL)
+        for order in came or []:
+            if "start" in order:
+                numbers[go.remote({**order["job"], **_here()})] = order["start"]
+            else:
+                for ref in numbers:
+                    ray.cancel(ref, force=order["stop"])
+        if numbers:
+            ready, _ = ray.wait(list(numbers), num_returns=1, timeout=POLL)
+            for ref in ready:
+                tell({"ended": numbers.pop(ref), "said": _said(ref)})
+    for ref in numbers:
+        ray.cancel(ref)
+    if numbers:
+        ray.wait(list(numbers), num_returns=len(numbers), timeout=ANSWER_SECONDS)
+    ray.shutdown()
+    return 0
+
+
+def _said(ref: Any) -> str:
+    import ray
+
     try:
-        subprocess.run(
-            [sys.executable, "-c", PROBE, address],
-            check=True,
-            capture_output=True,
-            timeout=ANSWER_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise UsageError(
-            f"Ray at {address} does not answer within {ANSWER_SECONDS} seconds"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        raise UsageError(
-            f"Ray at {address} cannot be used: {said[-1] if said else error}"
-        ) from None
+        said: str = ray.get(ref)
+    except Exception as error:  # of Ray: the worker was lost too often, or the task was stopped
+        return error_line(error)
+    return said
+
+
+def _first_of_task() -> Any:
+    """A function that Ray sends as it stands, so that a worker needs no path to find it."""
+
+    def run(job: dict[str, Any]) -> str:
+        import sys
+
+        sys.path += [path for path in job["path"] if path not in sys.path]
+        from wpg.sweep.on_ray import task
+
+        return task(job)
+
+    return run
 
 
 # In the worker
 
 
 def task(job: dict[str, Any]) -> str:
-    """One run; what went wrong, in one line. What it prints goes to its log."""
+    """One run; what is wrong if its folder then holds no result. What it prints goes to its log."""
     import wpg
 
     node = socket.gethostname()
     if wpg.__version__ != job["version"]:
-        return f"wpg {wpg.__version__} on {node}; the sweep has {job['version']}"
+        return f"wpg is {wpg.__version__} on {node}, and {job['version']} here"
     try:
-        with contextlib.ExitStack() as stack:
-            log = stack.enter_context(open(job["log"], "a"))
-            stack.enter_context(contextlib.redirect_stdout(log))
-            stack.enter_context(contextlib.redirect_stderr(log))
+        with (
+            open(job["log"], "a") as log,
+            contextlib.redirect_stdout(log),
+            contextlib.redirect_stderr(log),
+        ):
             try:
                 do(job)
             except Exception:
@@ -175,7 +269,7 @@ def task(job: dict[str, Any]) -> str:
                 raise
     except KeyboardInterrupt as error:
         if error.args and error.args[0] == signal.SIGTERM:
-            os._exit(1)  # the node is going away, not the sweep: Ray starts the run elsewhere
+            os._exit(1)  # the node goes away, not the sweep: Ray starts the run elsewhere
         raise
     except Exception as error:
         return error_line(error)
@@ -183,4 +277,4 @@ def task(job: dict[str, Any]) -> str:
         with contextlib.suppress(OSError):
             if not os.path.getsize(job["log"]):
                 os.unlink(job["log"])
-    return f"it ended well on {node}, whose files are not seen here; all nodes must share --out"
+    return f"its result is on {node} and not here: all nodes must share the folder of the sweep"

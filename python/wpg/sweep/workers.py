@@ -19,14 +19,14 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from wpg import runs
 from wpg.errors import UsageError
 from wpg.sweep.request import SweepRun
 from wpg.threads import set_num_threads
 
-__all__ = ["Processes", "Workers", "do", "last_line", "work"]
+__all__ = ["Processes", "Workers", "do", "error_line", "last_line_of", "work"]
 
 POLL = 0.1  # seconds
 # A run whose sweep was killed a moment ago is still writing its checkpoint.
@@ -128,9 +128,12 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end(run: SweepRun, status: int) -> str:
-    said = last_line(run.log)
-    if run.log.exists() and not run.log.stat().st_size:
-        run.log.unlink()
+    said = ""
+    with contextlib.suppress(OSError):
+        with open(run.log, "rb") as file:
+            said = last_line_of(file)
+        if not said:
+            run.log.unlink()
     if status < 0:
         return f"killed by {_signal_name(-status)}"
     if status > 128:
@@ -145,14 +148,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def last_line(path: Path) -> str:
+def last_line_of(file: BinaryIO) -> str:
     """The last line of a file that says something."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 10_000))
-            lines = file.read().decode(errors="replace").split("\n")
-    except OSError:
-        return ""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 10_000))
+    lines = file.read().decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
