@@ -13,6 +13,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import select
 import signal
 import socket
@@ -32,12 +33,8 @@ __all__ = ["RayTasks", "drive", "task"]
 
 ANSWER_SECONDS = 30  # in which a cluster has to answer
 RETRIES = 5  # of a run whose worker was lost
-# No news home, no advice about accelerators, of its core the fatal lines alone.
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+LOG_HEAD = re.compile(r"^\[[^]]*\] \S+:\d+: ")  # of a line of Ray's core: time, process, place
 DRIVER = (
     "import json, sys; first = json.loads(sys.stdin.buffer.raw.readline()); "
     "sys.path[:] = first['path']; from wpg.sweep.on_ray import drive; sys.exit(drive(first))"
@@ -78,8 +75,7 @@ class RayTasks:
         self._address = address
         self._runs: dict[int, SweepRun] = {}
         self._number = 0
-        self._held = contextlib.ExitStack()
-        self._log = self._held.enter_context(tempfile.TemporaryFile())
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the driver)
         self._driver = subprocess.Popen(
             [sys.executable, "-P", "-c", DRIVER],
             stdin=subprocess.PIPE,
@@ -112,13 +108,20 @@ class RayTasks:
         while not answers:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise UsageError(f"{where} does not answer within {ANSWER_SECONDS} seconds")
+                raise UsageError(
+                    f"{where} does not answer within {ANSWER_SECONDS} seconds{self._last_words()}"
+                )
             answers = self._answers.read(left)
             if answers is None:
-                raise UsageError(f"{where} does not work: {last_line_of(self._log)}")
+                raise UsageError(f"{where} does not work{self._last_words()}")
         if "error" in answers[0]:
-            raise UsageError(f"{where} does not work: {answers[0]['error']}")
+            raise UsageError(f"{where}: {answers[0]['error']}{self._last_words()}")
         return int(answers[0]["processors"])
+
+    def _last_words(self) -> str:
+        """What the driver has printed last, in brackets."""
+        said = LOG_HEAD.sub("", last_line_of(self._log))
+        return f" ({said})" if said else ""
 
     def start(self, run: SweepRun) -> None:
         runs.make_folder(run.folder.parent)
@@ -130,8 +133,8 @@ class RayTasks:
         answers = self._answers.read(POLL)
         if answers is None:
             raise UsageError(
-                f"Ray has ended ({last_line_of(self._log) or 'without a word'}); the runs have "
-                "their checkpoints, and the same command goes on with them"
+                f"Ray has ended{self._last_words()}; the runs have their checkpoints, and the same "
+                "command goes on with them"
             )
         return [(self._runs.pop(answer["ended"]), answer["said"]) for answer in answers]
 
@@ -161,7 +164,7 @@ class RayTasks:
         with contextlib.suppress(BrokenPipeError):
             self._driver.stdin.close()
         self._driver.stdout.close()
-        self._held.close()
+        self._log.close()
 
 
 def _here() -> dict[str, Any]:
