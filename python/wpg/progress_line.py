@@ -1,4 +1,4 @@
-"""One line of a terminal that says how far training is."""
+"""One line of a terminal that says how far work is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,52 @@ import sys
 import time
 from typing import Any, TextIO
 
-__all__ = ["ProgressLine"]
+__all__ = ["LiveLine", "ProgressLine", "duration"]
 
 
-class ProgressLine:
+class LiveLine:
+    """A line that is kept up to date on a terminal, and lines that stay above it.
+
+    Parameters
+    ----------
+    stream : where to; None for standard error
+    quiet : print nothing
+    interval : seconds after which the line is drawn anew
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, stream: TextIO | None = None, interval: float = 0.2
+    ) -> None:
+        self.quiet = quiet
+        self.stream = sys.stderr if stream is None else stream
+        self._interval = interval
+        self._drawn = False
+        self._last_drawn = -math.inf
+
+    def say(self, text: str) -> None:
+        """A line of its own, in place of the one that lives."""
+        self.clear()
+        if not self.quiet:
+            print(text, file=self.stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the living line away."""
+        if self._drawn:
+            print("\r\x1b[K", end="", file=self.stream, flush=True)
+            self._drawn = False
+
+    def due(self, now: float) -> bool:
+        """Is it time to draw the line anew, and somebody there to see it?"""
+        return not self.quiet and self.stream.isatty() and now - self._last_drawn >= self._interval
+
+    def draw(self, parts: list[str], now: float) -> None:
+        """Draw the line."""
+        self._last_drawn = now
+        print("\r\x1b[K" + "   ".join(parts), end="", file=self.stream, flush=True)
+        self._drawn = True
+
+
+class ProgressLine(LiveLine):
     """A callback of `learn` that keeps a line up to date on a terminal, and prints evaluations.
 
     Steps a second are those since the line was made, without evaluations; the time left is what
@@ -23,10 +65,7 @@ class ProgressLine:
     """
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self.quiet = quiet
-        self.stream = sys.stderr if stream is None else stream
-        self._drawn = False
-        self._last_drawn = -math.inf
+        super().__init__(quiet=quiet, stream=stream)
         self._last_return = math.nan
         self._began: tuple[float, int] | None = None  # when, and at which step
 
@@ -41,18 +80,6 @@ class ProgressLine:
         elif event == "step":
             self._draw(agent, record)
 
-    def say(self, text: str) -> None:
-        """A line of its own, in place of the progress line."""
-        self.clear()
-        if not self.quiet:
-            print(text, file=self.stream, flush=True)
-
-    def clear(self) -> None:
-        """Take the progress line away."""
-        if self._drawn:
-            print("\r\x1b[K", end="", file=self.stream, flush=True)
-            self._drawn = False
-
     def _draw(self, agent: Any, record: dict[str, Any]) -> None:
         now, done, total = time.monotonic(), record["env_steps"], record["total_steps"]
         if self._began is None:
@@ -60,15 +87,14 @@ class ProgressLine:
         if done >= total:
             self.clear()
             return
-        if self.quiet or not self.stream.isatty() or now - self._last_drawn < 0.2:
+        if not self.due(now):
             return
-        self._last_drawn = now
         began, first = self._began
         parts = [f"{done:>8}/{total} steps"]
         if done > first and now > began:
             rate = (done - first) / (now - began)
             speed = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-            parts += [f"{speed} steps/s", f"{_duration((total - done) / rate)} left"]
+            parts += [f"{speed} steps/s", f"{duration((total - done) / rate)} left"]
         for name, value in (
             ("return", self._last_return),
             ("T", agent.temperature),
@@ -76,11 +102,10 @@ class ProgressLine:
         ):
             if math.isfinite(value):
                 parts.append(f"{name} {value:.4g}")
-        print("\r\x1b[K" + "   ".join(parts), end="", file=self.stream, flush=True)
-        self._drawn = True
+        self.draw(parts, now)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """12 s, 3:04 min or 2:05:00 h."""
     whole = round(seconds)
     if whole < 60:

@@ -7,7 +7,6 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from wpg.cli.train import TOTAL_STEPS
 from wpg.errors import UsageError
 
 __all__ = ["add"]
@@ -22,12 +21,20 @@ def add(commands: Any) -> None:
         "own with one thread. The same command again, or --resume DIR, goes on: nothing that was "
         "finished is repeated.",
     )
-    sweep.add_argument("--envs", nargs="+", metavar="ENV", help="ids of Gymnasium environments")
+    sweep.add_argument(
+        "--envs",
+        nargs="+",
+        metavar="ENV",
+        help="ids of Gymnasium environments; of one's own: MODULE:ENV",
+    )
     sweep.add_argument(
         "--seeds", nargs=2, type=int, metavar=("FROM", "TO"), help="FROM, FROM + 1, ..., TO - 1"
     )
     sweep.add_argument("--agent", nargs="+", choices=["wpg", "sac"], help="as of wpg train")
     sweep.add_argument("--critic", nargs="+", choices=["kernel", "neural"], help="as of wpg train")
+    sweep.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML file, as `wpg config ENV` prints it"
+    )
     sweep.add_argument(
         "--set",
         nargs="+",
@@ -73,6 +80,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
             "--seeds": arguments.seeds,
             "--agent": arguments.agent,
             "--critic": arguments.critic,
+            "--config": arguments.config,
             "--set": arguments.settings,
             "--vary": arguments.vary,
             "--total-steps": arguments.total_steps,
@@ -95,7 +103,10 @@ def _sweep(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 f"seeds are {first} {end}: from FROM to before TO, 0 <= FROM < TO <= 2^63"
             )
-        request = Request(tuple(_series(arguments)), tuple(range(first, end))).complete()
+        modules = dict.fromkeys(env.rpartition(":")[0] for env in arguments.envs if ":" in env)
+        request = Request(
+            tuple(_series(arguments)), tuple(range(first, end)), tuple(modules)
+        ).complete()
         folder = choose_folder(request, arguments.out)
     return sweep(
         folder,
@@ -117,7 +128,14 @@ def _series(arguments: argparse.Namespace) -> list[Any]:
         varied[key] = [value.strip() for value in values.split(",")]
     kinds = _kinds(arguments.agent or [None], arguments.critic or [None])
     return [
-        _one(env, agent, critic, fixed, dict(zip(varied, values, strict=True)), arguments)
+        _one(
+            env.rpartition(":")[2],
+            agent,
+            critic,
+            fixed,
+            dict(zip(varied, values, strict=True)),
+            arguments,
+        )
         for env in arguments.envs
         for agent, critic in kinds
         for values in itertools.product(*varied.values())
@@ -158,24 +176,24 @@ def _one(
     arguments: argparse.Namespace,
 ) -> Any:
     """The series of one combination, with what `wpg train` would use."""
-    from wpg.agents import parse_settings
+    from wpg.configurations import configure
     from wpg.sweep import Series
 
-    agent = agent or "wpg"
-    critic = critic or ("neural" if agent == "sac" else "kernel")
-    settings = parse_settings(fixed | varied, agent, critic)
-    total_steps = arguments.total_steps
-    if total_steps is None:
-        total_steps = TOTAL_STEPS[critic]
-    if total_steps < 1:
-        raise UsageError(f"total_steps is {total_steps}; it must be at least 1")
-    kind = agent if agent == "sac" else f"{agent}-{critic}"
-    return Series(
-        env=env,
-        label="_".join([kind, *(f"{key}={settings[key]}" for key in varied)]),
+    c = configure(
+        env,
+        file=arguments.config,
         agent=agent,
         critic=critic,
-        total_steps=total_steps,
-        settings=settings,
+        total_steps=arguments.total_steps,
+        texts=fixed | varied,
+    )
+    kind = c.agent if c.agent == "sac" else f"{c.agent}-{c.critic}"
+    return Series(
+        env=c.env,
+        label="_".join([kind, *(f"{key}={c.settings[key]}" for key in varied)]),
+        agent=c.agent,
+        critic=c.critic,
+        total_steps=c.total_steps,
+        settings=c.settings,
         varied=tuple(varied),
     )

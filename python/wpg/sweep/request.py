@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import itertools
 import json
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class SweepRun:
     series: Series
     seed: int
     folder: Path
+    modules: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -109,6 +111,7 @@ class SweepRun:
             "seed": self.seed,
             "total_steps": self.series.total_steps,
             "settings": self.series.settings,
+            "modules": self.modules,
         }
 
     def check(self) -> None:
@@ -131,19 +134,21 @@ class SweepRun:
 
 @dataclass(frozen=True)
 class Request:
-    """Series x seeds."""
+    """Series x seeds.
+
+    modules : what has to be imported for their environments, by whoever asks; no file of a sweep
+        names them, because opening a file runs no code
+    """
 
     series: tuple[Series, ...]
     seeds: tuple[int, ...]
+    modules: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         places: dict[str, str] = {}
         for one in self.series:
             if ":" in one.env:
-                raise UsageError(
-                    f"{one.env} names a module to import, which a run that goes on later does not "
-                    "do; register the environment through the entry points of gymnasium.envs"
-                )
+                raise UsageError(f"{one.env} is not a plain environment id")
             place = str(_place(one))
             if place in places:
                 other = places[place]
@@ -153,12 +158,18 @@ class Request:
 
     def complete(self) -> Request:
         """The same with every setting of every series; UsageError if something cannot be made."""
-        return Request(tuple(one.complete(self.seeds[0]) for one in self.series), self.seeds)
+        for module in self.modules:
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise UsageError(f"{module} cannot be imported: {error}") from None
+        series = tuple(one.complete(self.seeds[0]) for one in self.series)
+        return dataclasses.replace(self, series=series)
 
     def runs(self, folder: Path) -> list[SweepRun]:
         """All runs, the first seed of every series before the second of any."""
         return [
-            SweepRun(one, seed, folder / _place(one) / f"seed{seed}")
+            SweepRun(one, seed, folder / _place(one) / f"seed{seed}", self.modules)
             for seed, one in itertools.product(self.seeds, self.series)
         ]
 

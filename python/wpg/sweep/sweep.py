@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import math
 import os
 import signal
 import sys
@@ -19,12 +18,11 @@ from wpg import runs
 from wpg.checkpoint import write_text
 from wpg.errors import UsageError
 from wpg.intervals import interquartile_mean, stratified_bootstrap
+from wpg.progress_line import LiveLine, duration
 from wpg.sweep.request import Request, SweepRun, is_sweep
 from wpg.sweep.workers import Processes, Workers
 
 __all__ = ["sweep"]
-
-REDRAW = 0.5  # seconds
 
 
 def sweep(
@@ -62,10 +60,10 @@ def sweep(
         request, asked = Request.read(folder), False
     else:
         asked = True
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locked, contextlib.ExitStack() as at_work:
         begun = is_sweep(folder)
         if begun:
-            held.callback(os.close, runs.lock_folder(folder))
+            locked.callback(os.close, runs.lock_folder(folder))
             request.require_extends(Request.read(folder), folder)
         every = request.runs(folder)
         for run in every:
@@ -76,10 +74,10 @@ def sweep(
                 series.complete(request.seeds[0])
         crew = _crew(workers, ray) if waiting else None
         if crew is not None:
-            held.callback(crew.close)
+            at_work.callback(crew.close)
         if not begun:
             runs.make_folder(folder)
-            held.callback(os.close, runs.lock_folder(folder))
+            locked.callback(os.close, runs.lock_folder(folder))
         request.write(folder)
         progress = _Progress(every, quiet=quiet, stream=stream)
         failed: dict[SweepRun, str] = {}
@@ -90,14 +88,14 @@ def sweep(
             done = sum(run.finished for run in every)
             progress.say(
                 f"stopped with {done} of {len(every)} runs done; go on with: "
-                f"wpg sweep --resume {folder}"
+                f"{_again(request, folder)}"
             )
             raise
         finally:
-            progress.clear_line()
+            progress.clear()
             write_text(folder / "sweep.csv", _rows_text(every, failed))
     print(_table(request, every))
-    return _tell_failures(failed, folder)
+    return _tell_failures(failed, _again(request, folder))
 
 
 def _crew(workers: int | None, ray: str | None) -> Workers:
@@ -109,11 +107,15 @@ def _crew(workers: int | None, ray: str | None) -> Workers:
     return RayTasks(ray, workers if ray else workers or processors)
 
 
-def _tell_failures(failed: dict[SweepRun, str], folder: Path) -> int:
+def _again(request: Request, folder: Path) -> str:
+    return "the same command" if request.modules else f"wpg sweep --resume {folder}"
+
+
+def _tell_failures(failed: dict[SweepRun, str], again: str) -> int:
     for run, said in failed.items():
         print(f"failed: {run.name}: {said}", file=sys.stderr)
     if failed:
-        print(f"try these again with: wpg sweep --resume {folder}", file=sys.stderr)
+        print(f"try these again with: {again}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -169,7 +171,7 @@ def _work_off(todo: list[SweepRun], crew: Workers, progress: _Progress) -> dict[
                 elif not told:
                     failed[run] = said
                     progress.failed(run, said)
-            progress.draw(in_work, crew.in_work())
+            progress.show(in_work, crew.in_work())
     if signals.count:
         raise KeyboardInterrupt(signals.first)
     return failed
@@ -178,27 +180,25 @@ def _work_off(todo: list[SweepRun], crew: Workers, progress: _Progress) -> dict[
 # The terminal
 
 
-class _Progress:
-    """A line for each run that ends, and on a terminal one that lives."""
+class _Progress(LiveLine):
+    """A line for each run that ends, and on a terminal one that says how far all are."""
 
     def __init__(self, every: list[SweepRun], *, quiet: bool, stream: TextIO | None) -> None:
+        super().__init__(quiet=quiet, stream=stream, interval=0.5)
         self.every = every
-        self.quiet = quiet
-        self.stream = sys.stderr if stream is None else stream
         self.done = sum(run.finished for run in every)
-        self._of_finished = sum(run.series.total_steps for run in every if run.finished)
+        self._of_ended = sum(run.series.total_steps for run in every if run.finished)
+        self._earlier = {run: run.env_steps() for run in every if not run.finished}
         self._total = sum(run.series.total_steps for run in every)
-        self._before = self._of_finished + sum(r.env_steps() for r in every if not r.finished)
-        self._failed_steps = 0
-        self._started = time.monotonic()
-        self._last_line = 0.0
-        self._drawn = False
+        self._before = self._of_ended + sum(self._earlier.values())
+        self._began = time.monotonic()
         if self.done:
             self.say(f"{self.done} of {len(every)} runs are done already")
 
     def finished(self, run: SweepRun) -> None:
         self.done += 1
-        self._of_finished += run.series.total_steps
+        self._earlier.pop(run)
+        self._of_ended += run.series.total_steps
         result = run.result()
         self.say(
             f"{run.name}: mean return {_number(result['mean_return'])}, "
@@ -206,42 +206,28 @@ class _Progress:
         )
 
     def failed(self, run: SweepRun, said: str) -> None:
-        self._failed_steps += run.series.total_steps
+        # What it has not done is not ahead of us any more.
+        self._earlier.pop(run)
+        self._of_ended += run.env_steps()
+        self._total -= run.series.total_steps - run.env_steps()
         self.say(f"{run.name} failed: {said}")
 
-    def say(self, text: str) -> None:
-        """A line of its own, in place of the one that lives."""
-        self.clear_line()
-        if not self.quiet:
-            print(text, file=self.stream, flush=True)
-
-    def clear_line(self) -> None:
-        if self._drawn:
-            print("\r\x1b[K", end="", file=self.stream, flush=True)
-            self._drawn = False
-
-    def draw(self, in_work: set[SweepRun], working: int) -> None:
+    def show(self, in_work: set[SweepRun], count: int) -> None:
+        """The living line; `count` runs are worked on, `in_work` may hold some that wait too."""
         now = time.monotonic()
-        if self.quiet or not self.stream.isatty() or now - self._last_line < REDRAW:
+        if not self.due(now):
             return
-        self._last_line = now
-        steps = self._of_finished + sum(run.env_steps() for run in in_work)
-        rate = (steps - self._before) / (now - self._started)
-        ahead = self._total - self._failed_steps - steps
-        eta = f"{_clock(ahead / rate)} left" if rate > 0 else "-"
-        print(
-            f"\r\x1b[K{self.done}/{len(self.every)} runs done, {working} in work   "
-            f"{steps / self._total:4.0%} of all steps   {rate:6.0f} steps/s   {eta}",
-            end="",
-            file=self.stream,
-            flush=True,
+        steps = self._of_ended + sum(
+            run.env_steps() if run in in_work else before for run, before in self._earlier.items()
         )
-        self._drawn = True
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(math.ceil(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
+        parts = [
+            f"{self.done}/{len(self.every)} runs done, {count} in work",
+            f"{steps / max(self._total, 1):.0%} of all steps",
+        ]
+        rate = (steps - self._before) / (now - self._began)
+        if rate > 0:
+            parts += [f"{rate:.0f} steps/s", f"{duration((self._total - steps) / rate)} left"]
+        self.draw(parts, now)
 
 
 def _number(value: float | None) -> str:

@@ -10,6 +10,7 @@ misses a parent that dies before the child has asked for it.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -161,6 +162,8 @@ def last_line_of(file: BinaryIO) -> str:
 def do(job: dict[str, Any]) -> None:
     """One run from the start, or from where it was left, on one thread."""
     set_num_threads(1)
+    for module in job["modules"]:
+        importlib.import_module(module)
     folder = Path(job["folder"])
     if (folder / "config.json").exists():
         _wait_until_free(folder)
