@@ -142,7 +142,7 @@ def wait_for(process: subprocess.Popen[str], path: Path, size: int) -> None:
 
 @pytest.mark.end_to_end
 def test_killed_and_begun_again_it_repeats_nothing_and_ends_the_same(tmp_path: Path) -> None:
-    steps, folder = 800, tmp_path / "sweep"
+    steps, folder = 600, tmp_path / "sweep"
     asked = command(folder, "--set", "evaluation_interval=300", "--workers", 1, steps=steps)
     first, second = (folder / LABEL / f"seed{seed}" for seed in (0, 1))
     # Killed when the first run is done and the second has begun: its process sees that it is alone.
