@@ -12,7 +12,7 @@ import pytest
 import small_environments
 import wpg
 from wpg.errors import UsageError
-from wpg.progress_line import ProgressLine, _duration
+from wpg.progress_line import ProgressLine, duration
 from wpg.tensorboard import TensorBoard
 
 small_environments.register()
@@ -103,7 +103,7 @@ def test_the_progress_line_on_a_terminal_and_in_a_file(monkeypatch: pytest.Monke
 
 
 def test_durations_are_easy_to_read() -> None:
-    assert [_duration(s) for s in (0.4, 59.4, 61, 3599, 3601, 90061)] == [
+    assert [duration(s) for s in (0.4, 59.4, 61, 3599, 3601, 90061)] == [
         "0 s",
         "59 s",
         "1:01 min",
