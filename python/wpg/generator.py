@@ -175,10 +175,16 @@ class ParticleGenerator:
     def points(self, states: Float32, n: int) -> Float32:
         """tanh(mu) (S, N, D): particles without their Gaussian, of the same N latents at every
         state, so that each is a function of its state alone."""
-        noise = standard_normal(
-            (1, n, self.latent_size + self.action_size), seed=self.seed, stream="evaluation"
-        )
+        noise = self._fixed_noise(n)
         return squashed(self.cloud(states, np.repeat(noise, len(states), axis=0)).means, UNIT_BOX)
+
+    def fixed_latents(self, n: int) -> Float32:
+        """The latents (N, L) of `points`."""
+        return self._latents(self._fixed_noise(n)[0, :, : self.latent_size])
+
+    def _fixed_noise(self, n: int) -> Float32:
+        size = self.latent_size + self.action_size
+        return standard_normal((1, n, size), seed=self.seed, stream="evaluation")
 
     @property
     def countable(self) -> bool:

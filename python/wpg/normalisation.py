@@ -50,10 +50,14 @@ class RunningMoments:
         """
         if self.count < 2:
             return rows
-        scale = np.sqrt(self.square / np.maximum(self.active, 1))
-        inverse = (1.0 / np.maximum(scale, 1e-4)).astype(np.float32)
-        normal = (rows - self.mean.astype(np.float32)) * inverse
+        mean, inverse = self.mean_and_inverse_scale()
+        normal = (rows - mean) * inverse
         return np.clip(normal, -self.limit, self.limit, out=normal)
+
+    def mean_and_inverse_scale(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `normalise` takes away from a row and multiplies it with, (O,) each."""
+        scale = np.sqrt(self.square / np.maximum(self.active, 1))
+        return self.mean.astype(np.float32), (1.0 / np.maximum(scale, 1e-4)).astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that is needed to go on."""

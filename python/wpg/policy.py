@@ -25,6 +25,7 @@ from wpg.supports import Box
 from wpg.transport import flow, langevin
 
 __all__ = [
+    "REFINE",
     "ParticlePolicy",
     "choose",
     "gibbs_weights",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
+
+REFINE = 5  # steps uphill that find the best action
 
 
 def spread_particles(support: Box, states: int, particles: int, dimension: int) -> Floats:
@@ -135,10 +138,19 @@ class ParticlePolicy:
         """Particles (S, N, D) for states that have none yet."""
         return spread_particles(self.support, states, self.particles, self.dimension)
 
+    @property
+    def reach(self) -> float:
+        """The first step uphill of `best` [action]: about how far apart `start` is."""
+        return self.half_width * 2.0 / self.particles ** (1.0 / self.dimension)
+
+    def largest_step(self, temperature: float) -> float:
+        """The step size whose noise is `noise_fraction`."""
+        return (self.noise_fraction * self.half_width) ** 2 / (2 * temperature)
+
     def step_size(self, drift: Floats, temperature: float) -> Floats:
         """Step size (S,) for a drift (S, N, D)."""
         steepest = np.abs(drift).max(axis=(1, 2))
-        largest = (self.noise_fraction * self.half_width) ** 2 / (2 * temperature)
+        largest = self.largest_step(temperature)
         with np.errstate(divide="ignore"):
             bounded = self.drift_fraction * self.half_width / steepest
         return np.minimum(largest, bounded).astype(drift.dtype)
@@ -191,7 +203,7 @@ class ParticlePolicy:
         density = mixture_log_density(points, means, std, self.support)
         return cloud, critic.value(states, cloud), density
 
-    def best(self, critic: Any, states: Floats, *, refine: int = 5) -> tuple[Floats, Floats]:
+    def best(self, critic: Any, states: Floats, *, refine: int = REFINE) -> tuple[Floats, Floats]:
         """The best action (S, D) for each state and its value (S,): a function of the states alone.
 
         Evenly spread particles, the best few of them moved uphill (temperature 0) with a step that
@@ -203,7 +215,7 @@ class ParticlePolicy:
         rows = np.arange(len(states))[:, None]
         top = np.ascontiguousarray(cloud[rows, np.argsort(-values, axis=1, kind="stable")[:, :few]])
         _, low, high = self.support.arrays(self.dimension, top.dtype)
-        reach = self.half_width * 2.0 / self.particles ** (1.0 / self.dimension)
+        reach = self.reach
         best, value = top[:, 0], values.max(axis=1)
         for _ in range(refine):
             slope = critic.action_gradient(states, top)

@@ -55,7 +55,7 @@ class Drawn(Slide):
 
 
 class SlideDict(Slide):
-    """The same with a Dict observation and a (1, 1) action."""
+    """The same with a Dict observation."""
 
     observation_space = spaces.Dict(
         {
@@ -74,6 +74,16 @@ class SlideDict(Slide):
     def step(self, action: Any) -> Any:
         observation, *rest = super().step(action)
         return self._dict(observation), *rest
+
+
+class SlideMatrix(SlideDict):
+    """The same with an action of shape (1, 1)."""
+
+    action_space = spaces.Box(-1.0, 1.0, (1, 1), np.float32)
+
+    def step(self, action: Any) -> Any:
+        assert action.shape == (1, 1)
+        return super().step(action[0])
 
 
 class Many(gymnasium.Env[Any, Any]):
@@ -217,6 +227,7 @@ def register() -> None:
         ("Slide", Slide, {}),
         ("Drawn", Drawn, {}),
         ("SlideDict", SlideDict, {}),
+        ("SlideMatrix", SlideMatrix, {}),
         ("Many3", Many, {"dimension": 3}),
         ("Many2", Many, {"dimension": 2}),
         ("Broken", Broken, {}),

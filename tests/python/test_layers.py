@@ -13,7 +13,7 @@ PACKAGE = ROOT / "python" / "wpg"
 
 # Lower may not import upper, siblings do not import each other. A package is one node.
 LAYERS: list[set[str]] = [
-    {"reference", "_core", "errors", "supports"},
+    {"reference", "_core", "errors", "supports", "numpy_policy"},
     {"exact", "threads", "noise", "squash", "bandwidths", "networks"},
     {
         "transport",
@@ -29,6 +29,7 @@ LAYERS: list[set[str]] = [
         "policy",
         "generator",
         "evaluation",
+        "export",
         "mode_coverage",
         "intervals",
         "clouds",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv, SideBySide, VectorStep
-from wpg.errors import EpisodeError, NonFiniteError
+from wpg.errors import EpisodeError, NonFiniteError, UsageError
 from wpg.noise import derive_seed
 
 __all__ = ["Episodes", "Transition"]
@@ -160,6 +160,8 @@ class Episodes:
     def _first_observations(self, seeds: dict[int, int]) -> dict[int, Float32]:
         try:
             return self.envs.begin(seeds)
+        except UsageError:  # environments that cannot be made, which is no failure of theirs
+            raise
         except Exception as error:
             raise self._failure(error) from error
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,11 +18,10 @@ __all__ = [
     "Callbacks",
     "EvaluationEnvs",
     "far_apart",
-    "observation_row",
-    "observation_rows",
     "passed",
     "require_mode",
     "require_same_kind",
+    "require_same_wrappers",
     "require_seed",
     "require_total_timesteps",
     "told",
@@ -100,33 +98,42 @@ def passed(interval: int, before: int, after: int) -> bool:
     return interval > 0 and after // interval > before // interval
 
 
-def require_same_kind(path: Path, meta: dict[str, Any], agent: str, critic: str) -> None:
-    """A file of another kind of agent is named as such; files of before there were several kinds
-    hold the kernel agent."""
+def require_same_kind(
+    path: Path, meta: dict[str, Any], agent: str, critic: str, env: ContinuousEnv
+) -> None:
+    """A file of another kind of agent is named as such, and one of other actions; files of before
+    there were several kinds hold the kernel agent."""
     found = meta.get("agent", "wpg"), meta.get("kind", "kernel")
     if found != (agent, critic):
         raise CheckpointError(
             f"{path} cannot be used: it holds agent {found[0]!r} with critic {found[1]!r}, and "
             f"this is {agent!r} with {critic!r}"
         )
+    here = env.signature
+    there = meta.get("signature", here)
+    bounds = [there.get(name) if isinstance(there, dict) else None for name in ("low", "high")]
+    sized = all(isinstance(b, list) and len(b) == env.action_size for b in bounds)
+    if sized and bounds != [here["low"], here["high"]]:  # other sizes are told of by the arrays
+        raise CheckpointError(
+            f"{path} cannot be used: its actions are not those of {env.name} as it is here, from "
+            f"{here['low']} to {here['high']}; {_give_wrapped(there)}"
+        )
 
 
-def observation_rows(observation: Any, size: int) -> tuple[NDArray[np.float32], bool]:
-    """Observations (S, O), and whether one alone, (O,), was given."""
-    array = np.asarray(observation, dtype=np.float32)
-    if array.shape == (size,):
-        return array[None], True
-    if array.ndim == 2 and array.shape[1] == size:
-        return np.ascontiguousarray(array), False
-    raise UsageError(f"observation has shape {array.shape}; it must be ({size},) or (S, {size})")
+def require_same_wrappers(path: Path, meta: dict[str, Any], env: ContinuousEnv) -> None:
+    """An environment that was made from its name alone lacks the wrappers of training."""
+    here = env.signature
+    there = meta.get("signature", here)
+    if not isinstance(there, dict) or there.get("wrappers") != here["wrappers"]:
+        raise CheckpointError(
+            f"{path} cannot be used with {env.name} alone: {_give_wrapped(there)}"
+        )
 
 
-def observation_row(observation: Any, size: int) -> NDArray[np.float32]:
-    """One observation as (1, O)."""
-    rows, _ = observation_rows(observation, size)
-    if len(rows) != 1:
-        raise UsageError(f"observation has {len(rows)} rows; give one, ({size},) or (1, {size})")
-    return rows
+def _give_wrapped(there: Any) -> str:
+    names = there.get("wrappers") if isinstance(there, dict) else None
+    around = ", ".join(map(str, names)) if isinstance(names, list) and names else "no wrapper"
+    return f"the agent was trained inside {around}; give such an env"
 
 
 def far_apart(observations: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -150,15 +157,9 @@ class EvaluationEnvs:
         self._made: list[ContinuousEnv] = []
 
     def take(self, count: int) -> list[ContinuousEnv]:
-        """So many of them; `UsageError` if the environment is not registered."""
+        """So many of them; `UsageError` if no second one can be made."""
         while len(self._made) < count:
-            spec = self._env.env.spec
-            if spec is None:
-                raise UsageError(
-                    f"{self._env.name} is not registered with Gymnasium, so no second one can be "
-                    "made for evaluation; set evaluation_interval=0 or register it"
-                )
-            self._made.append(ContinuousEnv(gymnasium.make(spec)))
+            self._made.append(ContinuousEnv(self._env.maker()))
         return self._made[:count]
 
     def close(self) -> None:

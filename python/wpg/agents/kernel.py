@@ -30,7 +30,7 @@ from wpg.checkpoint import part
 from wpg.critics.fitted_soft_q import ActionSet, FittedSoftQ, Transitions
 from wpg.errors import CheckpointError, NonFiniteError, UsageError
 from wpg.noise import generator
-from wpg.policy import ParticlePolicy, choose, gibbs_weights, medoids
+from wpg.policy import REFINE, ParticlePolicy, choose, gibbs_weights, medoids
 from wpg.replay import Replay
 
 __all__ = ["KernelConfig", "KernelWPG"]
@@ -390,11 +390,31 @@ class KernelWPG(Agent):
 
     # Saving
 
+    def _numpy_policy(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        q, policy = self.critic.realist.q, self.policy
+        return {
+            "kind": "kernel",
+            "temperature": self.temperature,
+            "steps": policy.steps,
+            "largest_step": policy.largest_step(self.temperature),
+            "largest_move": policy.drift_fraction * policy.half_width,
+            "reach": policy.reach,
+            "refine": REFINE,
+        }, {
+            "start": policy.start(1)[0],
+            "center_states": q.center_states,
+            "center_actions": q.center_actions,
+            "weights": q.weights,
+            "state_lengthscale": q.state_lengthscale,
+            "action_lengthscale": q.action_lengthscale,
+        }
+
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """All that is needed to go on with a new episode: JSON values and arrays."""
         meta, arrays = self.critic.snapshot()
         return {
             "env": self.env.name,
+            "signature": self.env.signature,
             "agent": self.agent,
             "kind": self.critic_kind,
             "seed": self.seed,
@@ -415,7 +435,7 @@ class KernelWPG(Agent):
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> dict[str, Any]:
         """Take over what `snapshot` gave; `CheckpointError` if it does not fit."""
-        require_same_kind(path, meta, self.agent, self.critic_kind)
+        require_same_kind(path, meta, self.agent, self.critic_kind, self.env)
         try:
             replay = Replay.from_arrays(part(arrays, "replay"))
             if (replay.observations.shape[1:], replay.actions.shape[1:]) != (

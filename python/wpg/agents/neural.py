@@ -31,6 +31,7 @@ from wpg.agents.settings import setting
 from wpg.checkpoint import part
 from wpg.critics.neural_q import NeuralQ
 from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
+from wpg.export import network_arrays
 from wpg.generator import (
     Cloud,
     ParticleGenerator,
@@ -563,6 +564,34 @@ class NeuralWPG(Agent):
 
     # Saving
 
+    def _numpy_policy(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        c, policy = self.config, self.averaged_policy
+        # Without latents all candidates are one.
+        candidates = c.evaluation_candidates if policy.latent_size else 1
+        normalised = c.normalise_observations and self.moments.count >= 2
+        mean, inverse = self.moments.mean_and_inverse_scale()
+        arrays = {"mean": mean, "inverse": inverse, "latents": policy.fixed_latents(candidates)}
+        arrays |= network_arrays("policy", policy.network)
+        critics = 0
+        if candidates > 1:
+            if self.critic_kind == "own" or not isinstance(self.critic, NeuralQ):
+                raise UsageError(
+                    f"the best of {candidates} candidates is chosen by a critic of your own, which "
+                    "cannot be exported; make the agent with evaluation_candidates=1"
+                )
+            critics = self.critic.ensemble
+            for member in range(critics):
+                arrays |= network_arrays(f"critic.{member}", self.critic.network, member)
+        return {
+            "kind": "neural",
+            "activation": c.activation,
+            "critics": critics,
+            "signs": policy.latents == "signs",
+            "latent_scale": policy.latent_scale,
+            "log_deviation_bounds": list(policy.bounds),
+            "limit": self.moments.limit if normalised else None,
+        }, arrays
+
     def _parts(self) -> dict[str, Any]:
         """What holds arrays that a checkpoint needs, besides the replay."""
         return {
@@ -582,6 +611,7 @@ class NeuralWPG(Agent):
             arrays |= {f"{prefix}.{name}": array for name, array in holder.arrays().items()}
         return {
             "env": self.env.name,
+            "signature": self.env.signature,
             "agent": self.agent,
             "kind": self.critic_kind,
             "seed": self.seed,
@@ -594,7 +624,7 @@ class NeuralWPG(Agent):
     ) -> dict[str, Any]:
         """Take over what `snapshot` gave; `CheckpointError` and nothing changed if it does not
         fit."""
-        require_same_kind(path, meta, self.agent, self.critic_kind)
+        require_same_kind(path, meta, self.agent, self.critic_kind, self.env)
         before = {name: holder.arrays() for name, holder in self._parts().items()}
         try:
             replay = Replay.from_arrays(part(arrays, "replay"), self.config.replay_size)

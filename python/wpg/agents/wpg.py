@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 
 from wpg.agents import settings
+from wpg.agents.interaction import require_same_wrappers
 from wpg.agents.kernel import KernelConfig, KernelWPG
 from wpg.agents.neural import NeuralConfig, NeuralWPG, require_trainable
 from wpg.agents.sac import SAC, SACConfig
@@ -122,5 +123,7 @@ def load(path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> 
         )
     except TypeError as error:
         raise CheckpointError(f"{path} cannot be used: {error}") from None
+    if env is None:
+        require_same_wrappers(path, meta, agent.env)
     agent.take(path, meta, arrays)
     return agent

@@ -180,7 +180,7 @@ def _new_transitions(agent: Any, count: int, seed: int) -> tuple[Any, ...]:
         observation = env.reset(derive_seed(agent.seed, "reset", index))
         over = False
         while not over and len(rows) < count:
-            action, _ = agent.predict(observation, mode="sample", step=2**20 + len(rows))
+            (action,) = agent.act(observation[None], "sample", step=2**20 + len(rows))
             following, reward, terminated, truncated = env.step(action)
             rows.append((observation, action, reward, following, terminated))
             observation, over = following, terminated or truncated
@@ -197,7 +197,7 @@ def _new_transitions(agent: Any, count: int, seed: int) -> tuple[Any, ...]:
 
 def linear_gain(agent: Any, states: NDArray[np.float32]) -> Float64:
     """F (D, O) of the least-squares fit a = c - F s to the best actions at states (S, O)."""
-    actions, _ = agent.predict(states)
+    actions = agent.act(states)
     design = np.concatenate([np.ones((len(states), 1)), states.astype(np.float64)], axis=1)
     weights = np.linalg.lstsq(design, actions.astype(np.float64), rcond=None)[0]
     return -weights[1:].T

@@ -1,4 +1,4 @@
-"""The command line: wpg train | config | sweep | evaluate | plot | render | plan | certify | bench.
+"""The command line: a command trains, looks at, compares, draws, plans, certifies or measures.
 
 A file per command, which imports what it needs when it runs, so that help and errors come at once.
 """
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from wpg.cli import bench, config, evaluate, plot, problems, render, sweep, train
+from wpg.cli import bench, config, evaluate, export, plot, problems, render, sweep, train
 from wpg.errors import DivergenceError, EpisodeError, NonFiniteError
 
 __all__ = ["main"]
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in (train, config, sweep, evaluate, plot, render, problems, bench):
+    for command in (train, config, sweep, evaluate, plot, render, export, problems, bench):
         command.add(commands)
     return parser
 

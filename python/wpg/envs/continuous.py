@@ -8,12 +8,21 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from wpg.envs.maker import Maker, wrapper_names
+from wpg.envs.observations import ObservationRows
 from wpg.errors import UsageError
 from wpg.supports import Box
 
-__all__ = ["ContinuousEnv", "ContinuousSpaces", "make"]
+__all__ = ["ContinuousEnv", "ContinuousSpaces", "make", "refuse_wrapper"]
 
 Float32 = NDArray[np.float32]
+
+REFUSED = {
+    "NormalizeObservation": "keeps moments of its own, which evaluation and a saved agent would "
+    "lack; leave it out, the neural agents normalise observations themselves",
+    "NormalizeReward": "keeps moments of its own, so that one reward is another number later and "
+    "in evaluation; scale rewards by a constant, with TransformReward",
+}
 
 
 class ContinuousSpaces:
@@ -29,6 +38,7 @@ class ContinuousSpaces:
         self.name = name
         self._observations = observations
         self._flatten = _observation_space(observations, name)
+        self.rows_of = ObservationRows(observations)
         if not isinstance(actions, gymnasium.spaces.Box):
             raise UsageError(
                 f"{name} has actions {actions}; wpg moves particles in a Box of actions"
@@ -36,8 +46,9 @@ class ContinuousSpaces:
         try:
             self.support = Box.from_space(actions)
         except ValueError as error:
-            raise UsageError(f"{name}: {error}") from None
+            raise UsageError(f"{name}: {error}; inside ClipAction, leave it out") from None
         self._actions = actions
+        self.action_shape = actions.shape
         self.action_size = int(np.prod(actions.shape))
         self.observation_size = int(gymnasium.spaces.flatdim(observations))
 
@@ -58,12 +69,27 @@ class ContinuousEnv(ContinuousSpaces):
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+        refuse_wrapper(env, name)
         super().__init__(name, env.observation_space, env.action_space)
         self.env = env
         stated = getattr(env.unwrapped, "discount", None)
         self.discount = stated if isinstance(stated, float) and 0.0 <= stated < 1.0 else 0.99
         spec = env.spec
         self.reward_threshold = spec.reward_threshold if spec is not None else None
+
+    @property
+    def maker(self) -> Maker:
+        """Makes more environments like this one; `UsageError` if that cannot be done."""
+        return Maker(self.env, self.name)
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """What a saved agent asks of an environment of the same name, in words of JSON."""
+        return {
+            "wrappers": wrapper_names(self.env),
+            "low": self.support.low.tolist(),
+            "high": self.support.high.tolist(),
+        }
 
     def reset(self, seed: int) -> Float32:
         """Start an episode: the observation (O,)."""
@@ -79,6 +105,16 @@ class ContinuousEnv(ContinuousSpaces):
 
     def close(self) -> None:
         self.env.close()
+
+
+def refuse_wrapper(env: Any, name: str) -> None:
+    """UsageError for a wrapper, of an environment or of several, whose state would be missing where
+    the agent is evaluated or loaded."""
+    while isinstance(env, (gymnasium.Wrapper, gymnasium.vector.VectorWrapper)):
+        for kind in type(env).__mro__:
+            if kind.__name__ in REFUSED:
+                raise UsageError(f"{kind.__name__} around {name} {REFUSED[kind.__name__]}")
+        env = env.env
 
 
 def _observation_space(space: gymnasium.Space[Any], name: str) -> bool:

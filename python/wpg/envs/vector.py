@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import (
+    AsyncVectorEnv,
+    AutoresetMode,
+    SyncVectorEnv,
+    VectorActionWrapper,
+    VectorEnv,
+    VectorObservationWrapper,
+    VectorRewardWrapper,
+    VectorWrapper,
+)
 from numpy.typing import NDArray
 
-from wpg.envs.continuous import ContinuousEnv, ContinuousSpaces, make
+from wpg.envs.continuous import ContinuousEnv, ContinuousSpaces, make, refuse_wrapper
+from wpg.envs.maker import Maker
 from wpg.errors import UsageError
 
 __all__ = ["ContinuousVectorEnv", "SideBySide", "SingleEnv", "VectorStep", "make_side_by_side"]
@@ -97,6 +106,7 @@ class ContinuousVectorEnv(ContinuousSpaces):
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], name: str) -> None:
+        refuse_wrapper(env, name)
         super().__init__(name, env.single_observation_space, env.single_action_space)
         self.env = env
         self.num_envs = env.num_envs
@@ -172,15 +182,15 @@ class _Several:
 
     def __init__(self, env: ContinuousEnv, num_envs: int, asynchronous: bool) -> None:
         self.num_envs = num_envs
-        self._env, self._asynchronous = env, asynchronous
+        self._name, self._maker, self._asynchronous = env.name, env.maker, asynchronous
         self._made: ContinuousVectorEnv | None = None
 
     def begin(self, seeds: dict[int, int]) -> dict[int, Float32]:
         if self._made is None:
-            makers: Sequence[Any] = [_Maker(self._env.env.spec)] * self.num_envs
+            maker = _InProcess(self._maker) if self._asynchronous else self._maker
             kind = AsyncVectorEnv if self._asynchronous else SyncVectorEnv
-            vector = kind(makers, autoreset_mode=AutoresetMode.DISABLED)
-            self._made = ContinuousVectorEnv(vector, self._env.name)
+            vector = kind([maker] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
+            self._made = ContinuousVectorEnv(vector, self._name)
         return self._made.begin(seeds)
 
     def step(self, actions: Float32) -> VectorStep:
@@ -193,17 +203,17 @@ class _Several:
             self._made = None
 
 
-class _Maker:
-    """Makes one environment in a process of its own, or in this one."""
+class _InProcess:
+    """Makes one environment in a process of its own."""
 
-    def __init__(self, spec: Any) -> None:
-        self._spec = spec
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
 
     def __call__(self) -> gymnasium.Env[Any, Any]:
         if multiprocessing.parent_process() is not None:
             # Ctrl-C reaches the whole group of processes; the one that trains decides what to do.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return gymnasium.make(self._spec)
+        return self._maker()
 
 
 def make_side_by_side(
@@ -223,11 +233,6 @@ def make_side_by_side(
     env = make(env_or_id)
     if num_envs == 1 and not asynchronous:
         return env, SingleEnv(env)
-    if env.env.spec is None:
-        raise UsageError(
-            f"{env.name} is not registered with Gymnasium, so no second one can be made: register "
-            "it, or give a vector environment"
-        )
     return env, _Several(env, num_envs, asynchronous)
 
 
@@ -251,9 +256,18 @@ def _given(
         env.env.observation_space,
         env.env.action_space,
     )
-    if not same:
+    if not same or _changes_something(vector):
         raise UsageError(
-            f"the wrappers around the vector environment change the spaces of {env.name}, and are "
-            "missing where the agent is evaluated; wrap the single environments instead"
+            f"the wrappers around the vector environment change the observations, actions or "
+            f"rewards of {env.name}, and are missing where the agent is evaluated; wrap the single "
+            "environments instead"
         )
     return env, around
+
+
+def _changes_something(vector: Any) -> bool:
+    while isinstance(vector, VectorWrapper):
+        if isinstance(vector, (VectorActionWrapper, VectorObservationWrapper, VectorRewardWrapper)):
+            return True
+        vector = vector.env
+    return False
