@@ -11,10 +11,8 @@ from wpg.errors import UsageError
 
 __all__ = ["Maker", "wrapper_names"]
 
-Env = gymnasium.Env[Any, Any]
 
-
-def _wrappers(env: Env) -> list[Any]:
+def _wrappers(env: gymnasium.Env[Any, Any]) -> list[Any]:
     """The wrappers around an environment, the innermost first."""
     found: list[Any] = []
     while isinstance(env, gymnasium.Wrapper):
@@ -23,7 +21,7 @@ def _wrappers(env: Env) -> list[Any]:
     return found
 
 
-def wrapper_names(env: Env) -> list[str]:
+def wrapper_names(env: gymnasium.Env[Any, Any]) -> list[str]:
     """The wrappers that make a difference to what is seen and done, the innermost first."""
     return [
         f"TimeLimit({wrapper._max_episode_steps})"
@@ -52,7 +50,7 @@ class Maker:
     arguments.
     """
 
-    def __init__(self, env: Env, name: str) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], name: str) -> None:
         spec = env.unwrapped.spec
         if spec is None:
             raise UsageError(
@@ -66,7 +64,7 @@ class Maker:
             for w in _wrappers(env)
         ]
 
-    def __call__(self) -> Env:
+    def __call__(self) -> gymnasium.Env[Any, Any]:
         env = gymnasium.make(self._spec)
         for kind, arguments in self._wrappers[len(_wrappers(env)) :]:
             if arguments is None:

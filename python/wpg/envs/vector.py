@@ -129,13 +129,13 @@ class ContinuousVectorEnv(ContinuousSpaces):
 
     def begin(self, seeds: dict[int, int]) -> dict[int, Float32]:
         rows = list(seeds)
-        given = [seeds.get(row) for row in range(self.num_envs)]
+        given: Any = [seeds.get(row) for row in range(self.num_envs)]
         if len(rows) == self.num_envs:
-            observations, _ = self.env.reset(seed=given)  # type: ignore[arg-type]
+            observations, _ = self.env.reset(seed=given)
         elif self.seeded:
             mask = np.isin(np.arange(self.num_envs), rows)
             observations, _ = self.env.reset(
-                seed=given,  # type: ignore[arg-type]
+                seed=given,
                 options={"reset_mask": mask},
             )
         else:
