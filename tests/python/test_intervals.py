@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from statistical_claims import assert_mean
+from statistical_claims import assert_mean, mean_half_width
 from wpg.intervals import interquartile_mean, probability_of_improvement, stratified_bootstrap
 
 # Aggregates are sums of at most 100 numbers below 10, in some order: 100 * 2^-53 * 10 and a margin.
@@ -44,6 +46,30 @@ def test_probability_of_improvement_by_hand() -> None:
     assert probability_of_improvement(a, b) == (0.5 + 0.75) / 2
 
 
+@pytest.mark.twin
+def test_aggregates_by_brute_force() -> None:
+    """Every score by its rank, every pair by itself, in fractions, which do not round."""
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        a, b = (
+            [rng.integers(-4, 5, size=rng.integers(1, 8)).tolist() for _ in range(3)]
+            for _ in range(2)
+        )
+        pooled = [score for task in a for score in task]
+        left = list(pooled)
+        for _ in range(len(pooled) // 4):
+            left.remove(max(left))
+            left.remove(min(left))
+        middle = Fraction(sum(left), len(left))
+        assert interquartile_mean(a) == pytest.approx(float(middle), abs=ROUNDING)
+        better = sum(
+            Fraction(sum(2 * (x > y) + (x == y) for x in mine for y in theirs), 2)
+            / (len(mine) * len(theirs))
+            for mine, theirs in zip(a, b, strict=True)
+        )
+        assert probability_of_improvement(a, b) == pytest.approx(float(better / 3), abs=ROUNDING)
+
+
 @pytest.mark.property
 def test_improvement_ignores_units_and_is_fair() -> None:
     rng = np.random.default_rng(0)
@@ -77,6 +103,69 @@ def test_interval_of_two_runs_in_each_of_two_tasks() -> None:
     assert stratified_bootstrap(scores, mean) == (2.75, 0.0, 5.5)
     table = np.array(scores).T
     assert stratified_bootstrap(table, np.mean) == (2.75, 0.0, 5.5)
+
+
+@pytest.mark.statistics
+@pytest.mark.parametrize(
+    ("scores", "statistic"),
+    [
+        ([[0.0, 1.0, 7.0], [2.0, 4.5, 4.5]], interquartile_mean),
+        ([[0.0, 1.0, 5.0, 9.0], [-3.0, 4.0]], interquartile_mean),
+        # Two agents of unequal numbers of runs, two tasks each
+        (
+            [[1.0, 4.0, 4.0], [0.0, 2.0, 3.0], [1.0, 3.0], [2.0, 1.0]],
+            lambda s: probability_of_improvement(s[:2], s[2:]),
+        ),
+    ],
+)
+def test_the_exact_law_of_the_bootstrap(scores: Any, statistic: Any) -> None:
+    """All resamples, each as likely as any other: n_t^{n_t} of every task.
+
+    Dvoretzky, Kiefer, Wolfowitz with Massart's constant: the distribution function of R resamples
+    is within r = sqrt(log(2/q) / (2 R)) of the exact one everywhere but with probability q = 1e-9.
+    Drawing from all tasks together, or without replacement, is noticed.
+
+    At the interval's ends Bernstein says more. Where the exact distribution function is p within
+    0.05 of 0 or 1, the share of resamples below has variance p (1 - p) <= 0.05 and is within 0.011
+    of p, but with probability 1e-9. So the ends lie between the exact quantiles at levels that
+    differ by that and, as they are interpolated, 1/R. An interval of 0.9 is noticed, because the
+    exact quantile at 0.05 or 0.95 is another one.
+    """
+    drawn: list[float] = []
+
+    def watched(parts: Any) -> float:
+        drawn.append(statistic(parts))
+        return drawn[-1]
+
+    resamples = 20_000
+    _, low, high = stratified_bootstrap(scores, watched, resamples=resamples, seed=5)
+    found = np.sort(drawn[1:])
+    exact = np.sort(
+        [
+            statistic([np.array(task) for task in sample])
+            for sample in itertools.product(
+                *(list(itertools.product(task, repeat=len(task))) for task in scores)
+            )
+        ]
+    )
+    # Values that are equal but for rounding are one value.
+    found, exact = np.round(found, 9), np.round(exact, 9)
+    r = math.sqrt(math.log(2 / 1e-9) / (2 * resamples))
+    points = np.unique(np.concatenate([found, exact]))
+    shares = [np.searchsorted(x, points, side="right") / x.size for x in (found, exact)]
+    assert np.abs(shares[0] - shares[1]).max() <= r
+
+    def exact_quantile(level: float) -> float:
+        return float(exact[min(exact.size - 1, max(0, math.ceil(level * exact.size) - 1))])
+
+    slack = mean_half_width(resamples, 1e-9, variance=0.05, bound=1.0) + 1 / resamples
+    assert slack < 0.012
+    lowest, low_most, high_least, highest = (
+        exact_quantile(level + sign * slack) for level in (0.025, 0.975) for sign in (-1, 1)
+    )
+    assert lowest - 1e-9 <= low <= low_most + 1e-9
+    assert high_least - 1e-9 <= high <= highest + 1e-9
+    assert low_most < exact_quantile(0.05) or exact_quantile(0.95) < high_least
 
 
 @pytest.mark.property
