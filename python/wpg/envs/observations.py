@@ -145,10 +145,10 @@ def _is_batch(shape: tuple[int, ...], one: tuple[int, ...]) -> bool:
 
 
 def _finite(rows: Float32) -> bool:
-    """In half the time of isfinite().all(), which one short row would notice; squares of float32
-    do not overflow float64."""
-    wide = rows.astype(np.float64).ravel()
-    return math.isfinite(wide.dot(wide))
+    """What isfinite().all() costs one short row would be noticed."""
+    if rows.size <= 64:
+        return all(map(math.isfinite, rows.ravel().tolist()))
+    return bool(np.isfinite(rows).all())
 
 
 def _parts(space: Any, keys: tuple[Any, ...], begin: int) -> Iterator[_Part]:
