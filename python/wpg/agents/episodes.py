@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,8 @@ __all__ = ["Episodes", "Transition"]
 Float32 = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One step of one environment, as `Replay.add` takes it."""
+class Transition(NamedTuple):
+    """One step of one environment, in the order in which `Replay.add` takes it."""
 
     observation: Float32
     action: Float32

@@ -179,15 +179,7 @@ class KernelWPG(Agent):
             before = self.env_steps
             actions = self._act(episodes.observations) if self.ready else self._explore()
             for step in episodes.step(actions):
-                self.replay.add(
-                    step.observation,
-                    step.action,
-                    step.reward,
-                    step.next_observation,
-                    step.terminated,
-                    step.ended,
-                    step.stream,
-                )
+                self.replay.add(*step)
 
             if self._refit_is_due():
                 self._refit()

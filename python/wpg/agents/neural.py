@@ -345,15 +345,7 @@ class NeuralWPG(Agent):
             before = self.env_steps
             actions = self._behave(episodes.observations)
             for step in episodes.step(actions):
-                self.replay.add(
-                    step.observation,
-                    step.action,
-                    step.reward,
-                    step.next_observation,
-                    step.terminated,
-                    step.ended,
-                    step.stream,
-                )
+                self.replay.add(*step)
                 self.moments.add(step.observation)
 
             if self.env_steps >= self._warmup:
