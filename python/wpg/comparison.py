@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from wpg.errors import (
 )
 from wpg.evaluation import Evaluation
 from wpg.intervals import interquartile_mean, probability_of_improvement, stratified_bootstrap
+from wpg.labels import Kind, labels, setting_text
 from wpg.runs import Run, agent_file, load_agent
 
 __all__ = [
@@ -97,7 +97,11 @@ def read_runs(paths: Sequence[Path], *, mode: str = "best") -> list[SavedRun]:
         except UsageError as error:
             raise _named(error, path) from None
         runs.append(run)
-    runs = _labelled(runs)
+    kinds = [Kind(run.env, run.agent, run.critic, run.settings) for run in runs]
+    runs = [
+        dataclasses.replace(run, label=label)
+        for run, label in zip(runs, labels(kinds), strict=True)
+    ]
     seen: dict[tuple[str, str, int], Path] = {}
     for run in runs:
         key = run.env, run.label, run.seed
@@ -137,40 +141,6 @@ def _named(error: UsageError, path: Path) -> UsageError:
     """The error with the name of the run, where it does not say it."""
     said = str(error)
     return type(error)(said if str(path) in said else f"{path}: {said}")
-
-
-def _labelled(runs: Sequence[SavedRun]) -> list[SavedRun]:
-    """Labels: agent and critic, and the settings that differ between runs of this kind in one of
-    the environments; so a label means the same in all of them."""
-    differing: dict[tuple[str, str], dict[str, None]] = {}
-    first: dict[tuple[str, str, str], SavedRun] = {}
-    for run in runs:
-        kind = run.agent, run.critic
-        other = first.setdefault((run.env, *kind), run)
-        for name, value in run.settings.items():
-            if other.settings[name] != value:
-                differing.setdefault(kind, {})[name] = None
-    order = {name: i for run in runs for i, name in enumerate(run.settings)}
-    return [
-        dataclasses.replace(
-            run,
-            label=" ".join(
-                [run.agent, run.critic]
-                + [
-                    f"{name}={_setting_text(run.settings[name])}"
-                    for name in sorted(
-                        differing.get((run.agent, run.critic), ()), key=order.__getitem__
-                    )
-                ]
-            ),
-        )
-        for run in runs
-    ]
-
-
-def _setting_text(value: Any) -> str:
-    """As `--set` takes it."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 # One run
@@ -357,7 +327,7 @@ class Comparison:
                 for name in of[alike[0].label]:
                     if all(name in values for values in of.values()):
                         hidden = {
-                            label: _setting_text(values[name])
+                            label: setting_text(values[name])
                             for label, values in of.items()
                             if f" {name}=" not in label
                         }

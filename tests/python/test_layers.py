@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
         "tensorboard",
     },
     {"planning", "agents"},
-    {"runs", "configurations"},
+    {"runs", "configurations", "labels"},
     {"certificates", "comparison", "sweep"},
     {"reports"},
     {"plots", "benchmarks"},

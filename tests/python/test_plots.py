@@ -151,10 +151,10 @@ def test_runs_are_grouped_by_all_but_their_seeds(tmp_path: Path) -> None:
     other = run_folder(tmp_path / "other", env="tests/Many2-v0", settings={"width": 8, "depth": 1})
     groups = grouped([a, wide, kernel, b, other, tmp_path / "kernel" / ".." / "a"])
     assert [(group.env, group.label, len(group.runs)) for group in groups] == [
-        ("tests/Slide-v0", "wpg neural, width 8", 2),
-        ("tests/Slide-v0", "wpg neural, width 9", 1),
+        ("tests/Slide-v0", "wpg neural width=8", 2),
+        ("tests/Slide-v0", "wpg neural width=9", 1),
         ("tests/Slide-v0", "wpg kernel", 1),
-        ("tests/Many2-v0", "wpg neural", 1),
+        ("tests/Many2-v0", "wpg neural width=8", 1),
     ]
 
 
