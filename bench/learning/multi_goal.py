@@ -8,7 +8,9 @@ counts is at most log 4 = 1.386, for a policy that divides itself evenly 1.379 o
 least 1.3 is asked for. An episode without a goal after 30 steps is counted apart. Returns are not
 discounted; the best one is about -111.
 
-    wpg          wpg.WPG with the neural critic
+    wpg          wpg.WPG with the neural critic, which acts by a particle of its averaged generator
+    wpg-gibbs    the same, which acts as it did in training: by one of 32 particles, drawn with the
+                 weights that make them a sample of exp(Q / temperature)
     wpg-kernel   wpg.WPG with the kernel critic
     wpg-sac      wpg.SAC, a Gaussian policy on the same critic
     sb3-sac      Stable-Baselines3's SAC with its default settings, one thread
@@ -52,20 +54,24 @@ Act = Callable[[Float32], Float32]
 RUN = ("learner", "seed", "total_steps", "temperature")  # what a run is known by
 
 
-def wpg_sampled(agent: Any) -> Act:
-    return lambda observations: agent.predict(observations, mode="sample")[0]
+def acting(agent: Any, mode: str = "sample") -> Act:
+    return lambda observations: agent.predict(observations, mode=mode)[0]
 
 
 def train_wpg(seed: int, steps: int, settings: dict[str, float]) -> Act:
-    return wpg_sampled(wpg.WPG(ENV, critic="neural", seed=seed, **settings).learn(steps))
+    return acting(wpg.WPG(ENV, critic="neural", seed=seed, **settings).learn(steps))
+
+
+def train_wpg_gibbs(seed: int, steps: int, settings: dict[str, float]) -> Act:
+    return acting(wpg.WPG(ENV, critic="neural", seed=seed, **settings).learn(steps), "gibbs")
 
 
 def train_wpg_kernel(seed: int, steps: int, settings: dict[str, float]) -> Act:
-    return wpg_sampled(wpg.WPG(ENV, seed=seed, evaluation_interval=0, **settings).learn(steps))
+    return acting(wpg.WPG(ENV, seed=seed, evaluation_interval=0, **settings).learn(steps))
 
 
 def train_wpg_sac(seed: int, steps: int, settings: dict[str, float]) -> Act:
-    return wpg_sampled(wpg.SAC(ENV, seed=seed, **settings).learn(steps))
+    return acting(wpg.SAC(ENV, seed=seed, **settings).learn(steps))
 
 
 def train_sb3_sac(seed: int, steps: int, settings: dict[str, float]) -> Act:
@@ -86,6 +92,7 @@ def train_random(seed: int, steps: int, settings: dict[str, float]) -> Act:
 
 LEARNERS: dict[str, Callable[[int, int, dict[str, float]], Act]] = {
     "wpg": train_wpg,
+    "wpg-gibbs": train_wpg_gibbs,
     "wpg-kernel": train_wpg_kernel,
     "wpg-sac": train_wpg_sac,
     "sb3-sac": train_sb3_sac,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wpg.errors import CheckpointError
 
 __all__ = [
+    "CHECKPOINT",
     "part",
     "read_checkpoint",
     "read_meta",
@@ -28,6 +29,7 @@ __all__ = [
     "write_text",
 ]
 
+CHECKPOINT = Path("checkpoint") / "agent.npz"  # in a run folder
 FORMAT = "wpg agent"
 VERSION = 2
 _META = "meta.json"

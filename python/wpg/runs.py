@@ -29,14 +29,13 @@ from typing import Any, TextIO
 
 from wpg import clouds
 from wpg.agents import Callback, load, make_agent
-from wpg.checkpoint import write_checkpoint, write_json, write_text
+from wpg.checkpoint import CHECKPOINT, write_checkpoint, write_json, write_text
 from wpg.errors import CheckpointError, EpisodeError, UsageError
 from wpg.evaluation import Evaluation
 from wpg.progress_line import ProgressLine
 from wpg.tensorboard import TensorBoard
 
 __all__ = [
-    "CHECKPOINT",
     "CLOUDS",
     "Run",
     "agent_file",
@@ -51,7 +50,6 @@ __all__ = [
 ]
 
 FORMAT = 2  # of config.json, which says what all other files hold
-CHECKPOINT = Path("checkpoint") / "agent.npz"
 CLOUDS = "clouds"
 EPISODE = ("env_steps", "episode", "return", "length")  # of progress.csv; the agent adds its own
 EVALUATIONS = ("env_steps", "mean_return", "std_return")

@@ -12,6 +12,7 @@ import pytest
 import small_environments
 from wpg import comparison, runs
 from wpg.agents import make_agent
+from wpg.checkpoint import CHECKPOINT
 from wpg.cli import main
 from wpg.comparison import Comparison, EvaluatedRun, SavedRun
 from wpg.errors import UsageError
@@ -319,8 +320,8 @@ def test_the_program_compares_run_folders(tmp_path: Path, capsys: Any) -> None:
     cut = tmp_path / "cut"
     (cut / "checkpoint").mkdir(parents=True)
     (cut / "config.json").write_text((folders[0] / "config.json").read_text())
-    whole = (folders[0] / runs.CHECKPOINT).read_bytes()
-    (cut / runs.CHECKPOINT).write_bytes(whole[: len(whole) // 2])
+    whole = (folders[0] / CHECKPOINT).read_bytes()
+    (cut / CHECKPOINT).write_bytes(whole[: len(whole) // 2])
     first = str(folders[0])
     for arguments, words in (
         ([str(nothing)], (str(nothing), "no run folder")),

@@ -358,7 +358,7 @@ def test_nan_ends_a_run_with_one_line_and_keeps_every_step_before_it(
     (line,) = capsys.readouterr().err.splitlines()
     assert "tests/BrokenLate-v0 gave reward nan" in line
     assert "step 46" in line
-    assert load_agent(folder).env_steps == 46
+    assert load_agent(folder).env_steps == wpg.WPG.load(folder).env_steps == 46
     rows = (folder / "progress.csv").read_text().splitlines()[1:]
     assert [row.split(",")[:4] for row in rows] == [
         ["20", "1", "0.0", "20"],

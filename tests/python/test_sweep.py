@@ -22,7 +22,8 @@ import pytest
 import registered_environments  # noqa: F401
 from wpg import runs
 from wpg.cli import main
-from wpg.sweep import Request, Series
+from wpg.errors import UsageError
+from wpg.sweep import Request, Series, run_folders
 from wpg.sweep import sweep as work_on
 from wpg.sweep.sweep import _Progress
 
@@ -120,6 +121,37 @@ def test_every_run_is_that_of_wpg_train_and_none_is_repeated(
     line = next(line for line in done.out.splitlines() if " sac " in line).split()
     assert line[2:4] == ["2", f"{sum(returns.values()) / 2:.1f}"]
     assert line[5:8] == [f"{min(returns.values()):.1f}", "to", f"{max(returns.values()):.1f}"]
+
+    # Its folder stands for its runs.
+    every = sorted(str(path.parent) for path in folder.rglob("result.json"))
+    assert main(["evaluate", *every, "--episodes", "1"]) == 0
+    one_by_one = capsys.readouterr().out
+    assert main(["evaluate", str(folder), "--episodes", "1"]) == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(one_by_one.splitlines())
+
+
+def test_the_folder_of_a_sweep_stands_for_the_runs_that_are_there(tmp_path: Path) -> None:
+    request = Request((Series(SLIDE, "wpg-neural", "wpg", "neural", 40, {}),), (0, 1, 2))
+    request.write(tmp_path)
+    first, second, third = (run.folder for run in request.runs(tmp_path))
+    other, said = tmp_path / "other", []
+    with pytest.raises(UsageError, match=f"{tmp_path}: no run of this sweep has begun"):
+        run_folders([tmp_path], finished=False)
+    for run, names in ((first, ["config.json", "result.json"]), (second, ["config.json"])):
+        run.mkdir(parents=True)
+        for name in names:
+            (run / name).write_text("{}")
+    assert run_folders([other, tmp_path], finished=False, say=said.append) == [other, first, second]
+    assert run_folders([tmp_path, other], finished=True, say=said.append) == [first, other]
+    assert said == [
+        f"{tmp_path}: 1 of 3 runs have not begun",
+        f"{tmp_path}: 2 of 3 runs have not finished",
+    ]
+    third.mkdir()
+    for run in (second, third):
+        for name in ("config.json", "result.json"):
+            (run / name).write_text("{}")
+    assert run_folders([tmp_path], finished=True, say=pytest.fail) == [first, second, third]
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:

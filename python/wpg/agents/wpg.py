@@ -13,7 +13,7 @@ from wpg.agents.interaction import require_same_wrappers
 from wpg.agents.kernel import KernelConfig, KernelWPG
 from wpg.agents.neural import NeuralConfig, NeuralWPG, require_trainable
 from wpg.agents.sac import SAC, SACConfig
-from wpg.checkpoint import read_checkpoint
+from wpg.checkpoint import CHECKPOINT, read_checkpoint
 from wpg.errors import CheckpointError, UsageError
 
 __all__ = ["WPG", "agent_type", "config_type", "load", "make_agent", "parse_settings"]
@@ -87,7 +87,8 @@ class WPG(metaclass=ABCMeta):  # noqa: B024 (abstract, so that agents can regist
 
     @classmethod
     def load(cls, path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> Any:
-        """The agent of any kind that `save` wrote, a `SAC` too; see `wpg.agents.load`."""
+        """The agent of any kind that `save` wrote, a `SAC` too, or that of a run folder; see
+        `wpg.agents.load`."""
         return load(path, env)
 
 
@@ -96,12 +97,14 @@ WPG.register(NeuralWPG)
 
 
 def load(path: str | Path, env: gymnasium.Env[Any, Any] | str | None = None) -> Any:
-    """The agent that `save` wrote. Nothing in the file is executed.
+    """The agent that `save` wrote, or that of a run folder. Nothing in the file is executed.
 
     env : None to make the environment that the file names; a name with a module part, which would
         be imported, is refused and wants `env`
     """
     path = Path(path)
+    if path.is_dir():
+        path /= CHECKPOINT
     meta, arrays = read_checkpoint(path)
     name, config = meta.get("env"), meta.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):

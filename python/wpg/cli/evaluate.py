@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ def add(commands: Any) -> None:
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="several are grouped by what they are, seeds aside, and compared",
+        help="a run folder, a saved agent, or the folder of a sweep; several are grouped by what "
+        "they are, seeds aside, and compared",
     )
     evaluate.add_argument(
         "--episodes", type=int, default=10, metavar="E", help="of each run (10); the same starts"
@@ -42,11 +44,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from wpg import comparison
     from wpg.checkpoint import write_json
     from wpg.cli.bench import require_writable
+    from wpg.sweep import run_folders
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
 
     if arguments.json is not None:
         require_writable(arguments.json)
     mode, asked = arguments.mode, {"episodes": arguments.episodes, "seed": arguments.seed}
-    runs = comparison.read_runs(arguments.run, mode=mode)
+    runs = comparison.read_runs(run_folders(arguments.run, finished=True, say=say), mode=mode)
     names = [[str(run.path), run.env, run.label, f"seed {run.seed}"] for run in runs]
     widths = [max(map(len, column)) for column in zip(*names, strict=True)]
     done: list[comparison.EvaluatedRun] = []

@@ -15,19 +15,23 @@ def add(commands: Any) -> None:
     plot = commands.add_parser(
         "plot", help="pictures of run folders: learning, training, policy, particles over time"
     )
-    plot.add_argument("run", type=Path, nargs="+", metavar="RUN")
     plot.add_argument(
-        "--out", type=Path, metavar="DIR", help="where to (each RUN, what shows several: the first)"
+        "run", type=Path, nargs="+", metavar="RUN", help="a run folder, or that of a sweep"
+    )
+    plot.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to (each run, what shows several: first RUN)"
     )
     plot.set_defaults(command=_plot)
 
 
 def _plot(arguments: argparse.Namespace) -> int:
     from wpg import plots
+    from wpg.sweep import run_folders
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
-    for path in plots.plot_runs(arguments.run, arguments.out, say):
+    runs = run_folders(arguments.run, finished=False, say=say)
+    for path in plots.plot_runs(runs, arguments.out, say, together=arguments.run[0]):
         print(path)
     return 0

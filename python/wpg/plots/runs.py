@@ -277,14 +277,19 @@ def _thinned(steps: Floats, values: Floats) -> tuple[Floats, Floats]:
 
 
 def plot_runs(
-    runs: list[Path], out: Path | None, say: Callable[[str], None] = lambda line: None
+    runs: list[Path],
+    out: Path | None,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    together: Path | None = None,
 ) -> list[Path]:
     """Pictures of runs: learning.png and training.png of all together, policy.png and cloud.gif of
     each where they can be drawn; returns what was written.
 
     out : folder for all of them, where those of the second run are policy-2.png and cloud-2.gif;
-        None for the first run's folder, and for pictures of a policy the folder of its run
+        None for `together`, and for pictures of a policy the folder of its run
     say : is told in a line what could not be drawn, and why
+    together : folder for what shows all of them; None for the first run's
     """
     try:
         import matplotlib  # noqa: F401
@@ -292,7 +297,7 @@ def plot_runs(
         raise UsageError("pictures want matplotlib: pip install 'wpg[plot]'") from None
     for run in runs:
         Run(run).read_config()
-    folder = runs[0] if out is None else out
+    folder = out or together or runs[0]
     make_folder(folder)
     written = []
 

@@ -7,7 +7,7 @@ sweep.csv             one row a run
 .lock                 held by the process that the sweep belongs to
 """
 
-from wpg.sweep.request import Request, Series, choose_folder
+from wpg.sweep.request import Request, Series, choose_folder, run_folders
 from wpg.sweep.sweep import sweep
 
-__all__ = ["Request", "Series", "choose_folder", "sweep"]
+__all__ = ["Request", "Series", "choose_folder", "run_folders", "sweep"]

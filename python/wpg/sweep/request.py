@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from wpg.agents import make_agent
 from wpg.checkpoint import write_json
 from wpg.errors import CheckpointError, UsageError
 
-__all__ = ["Request", "Series", "SweepRun", "choose_folder", "is_sweep"]
+__all__ = ["Request", "Series", "SweepRun", "choose_folder", "is_sweep", "run_folders"]
 
 FORMAT = 1  # of sweep.json
 FILE = "sweep.json"
@@ -264,6 +265,30 @@ def is_sweep(folder: Path) -> bool:
     if not folder.exists() or _holds_something(folder):
         runs.choose_folder("", folder)
     return False
+
+
+def run_folders(
+    paths: Sequence[Path], *, finished: bool, say: Callable[[str], None] = lambda line: None
+) -> list[Path]:
+    """These paths, and in the place of a sweep's folder those of its runs: those that have begun,
+    or with `finished` those that have ended.
+
+    say : is told in a line how many of a sweep are left out
+    """
+    found = []
+    for path in paths:
+        if not (path / FILE).exists():
+            found.append(path)
+            continue
+        every = Request.read(path).runs(path)
+        there = [run.folder for run in every if (run.finished if finished else run.started)]
+        what = "finished" if finished else "begun"
+        if not there:
+            raise UsageError(f"{path}: no run of this sweep has {what}")
+        if len(there) < len(every):
+            say(f"{path}: {len(every) - len(there)} of {len(every)} runs have not {what}")
+        found += there
+    return found
 
 
 def choose_folder(request: Request, out: Path | None) -> Path:
