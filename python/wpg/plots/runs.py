@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 1000  # of the interval at one step: its ends are off by 1/20 of its length or so
 MOST_POINTS = 200  # of a line of training.png; where there are more rows, a point is their mean
+MARKED = 12  # evaluations of a mean, at most, that are shown as points
 PARTS = 20  # of a run, at most, whose speeds are shown
 # Columns of progress.csv, and what training.png says of them
 MEASURED = {
@@ -150,8 +151,8 @@ def _seeds(axis: Any, group: Group, colour: str) -> bool:
     label = f"{group.label} ({len(curves)} seeds)"
     steps, middle, low, high = _over_seeds(curves)
     axis.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
-    style = "-" if len(steps) > 1 else "o"
-    axis.plot(steps, middle, style, color=colour, linewidth=2.2, label=label)
+    style = "o-" if len(steps) <= MARKED else "-"
+    axis.plot(steps, middle, style, color=colour, linewidth=2.2, markersize=4, label=label)
     return len(steps) > 0
 
 
