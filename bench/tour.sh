@@ -29,6 +29,8 @@ done <"$work/tour" | tee "$work/log"
 printf '\n$ python load.py\n'
 python "$work/load.py"
 seconds=$(($(date +%s) - start))
+# The run that was stopped and resumed, beside the sweep's of the same seed.
+cmp runs/one/evaluations.csv runs/first/Pendulum-v1/wpg-kernel/seed0/evaluations.csv
 cp runs/first/learning.png "$root/bench/results/tour_learning.png"
 cp runs/first/Pendulum-v1/*/seed0/policy.png "$root/bench/results/tour_policy.png"
 python - "$work/log" "$seconds" "$root/bench/results/tour.json" <<'PY'
@@ -43,6 +45,7 @@ json.dump(
         "machine": {"cores": os.cpu_count()},
         "figures": {
             "commands": commands,
+            "resumed run: evaluations.csv": "the bytes of the run that nobody stopped",
             "seconds after the installation": int(sys.argv[2]),
             "lines with means": [
                 line.strip() for line in log.splitlines() if re.search(r"IQM|mean return", line)

@@ -80,6 +80,7 @@ _LATER = {
     "agents",
     "benchmarks",
     "certificates",
+    "configurations",
     "evaluation",
     "exact",
     "export",
@@ -92,11 +93,13 @@ _LATER = {
     "planning",
     "plots",
     "policy",
+    "progress_line",
     "reference",
     "replay",
     "reports",
     "runs",
     "sweep",
+    "tensorboard",
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wpg.errors import CheckpointError
+from wpg.errors import CheckpointError, UsageError
 
 __all__ = [
     "CHECKPOINT",
@@ -36,6 +36,9 @@ _META = "meta.json"
 
 
 def _replace(path: Path, write: Any) -> None:
+    path = Path(os.path.realpath(path))  # what a link leads to, and not the link
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no file that could be replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -6,6 +6,7 @@ that a film of them shows the policy flow and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,12 +98,18 @@ def record(agent: Any, folder: Path) -> None:
     """Write the agent's clouds of now into a folder of them; nothing where there are none to show:
     more than two action dimensions, or no critic yet.
 
-    The states are typical ones when the first file is written, and those of that file afterwards.
+    The states are typical ones when the first file is written, and those of the first that can be
+    read afterwards.
     """
     if agent.env.action_size > MOST_DIMENSIONS or not agent.ready:
         return
-    before = recorded(folder)
-    states = read(before[0]).observations if before else agent.typical_observations(STATES)
+    states = None
+    for path in recorded(folder):
+        with contextlib.suppress(CheckpointError):
+            states = read(path).observations
+            break
+    if states is None:
+        states = agent.typical_observations(STATES)
     clouds = clouds_of(agent, states, points=POINTS[agent.env.action_size])
     write_arrays(folder / f"{clouds.env_steps}.npz", asdict(clouds))
 

@@ -33,6 +33,7 @@ from wpg.evaluation import Evaluation
 from wpg.intervals import interquartile_mean, probability_of_improvement, stratified_bootstrap
 from wpg.labels import Kind, labels, setting_text
 from wpg.runs import Run, agent_file, load_agent
+from wpg.tables import aligned
 
 __all__ = [
     "Comparison",
@@ -160,9 +161,6 @@ def evaluate_run(run: SavedRun, *, episodes: int, seed: int, mode: str = "best")
             outcome = agent.evaluate(episodes=episodes, seed=seed, mode=mode)
         except (NonFiniteError, DivergenceError, EpisodeError, UsageError) as error:
             raise type(error)(f"{run.path}: {error}") from error
-        for episode, total in enumerate(outcome.returns):
-            if not math.isfinite(total):
-                raise NonFiniteError(f"{run.path}: the return of episode {episode} is {total}")
         return EvaluatedRun(run, agent.env_steps, outcome)
 
 
@@ -416,7 +414,7 @@ class Comparison:
         if notes := self.notes():
             parts.append("\n".join(f"note: {note}" for note in notes))
         rows = [[name, said] for name, said in self.meaning().items()]
-        parts.append(_aligned(rows))
+        parts.append(aligned(rows))
         return "\n\n".join(parts)
 
     def _table(self, groups: dict[str, Group]) -> str:
@@ -432,7 +430,7 @@ class Comparison:
                     _interval_text(group.interval, digits, "none: one seed"),
                 ]
             )
-        return _aligned(rows, right=(1, 2, 3, 4))
+        return aligned(rows, right=(1, 2, 3, 4))
 
     def _improvement_table(self) -> str:
         rows = [["  first", "second", "probability", "95 % interval", "environments"]]
@@ -448,7 +446,7 @@ class Comparison:
                     else ", ".join(one.envs),
                 ]
             )
-        return _aligned(rows, right=(2, 3))
+        return aligned(rows, right=(2, 3))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -495,18 +493,6 @@ class Comparison:
                 for run in self.runs
             ],
         }
-
-
-def _aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Rows of cells as lines, columns below each other; numbers on the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def _finished(run: EvaluatedRun) -> bool:

@@ -29,3 +29,11 @@ class DivergenceError(ArithmeticError):
 
 class EpisodeError(RuntimeError):
     """An environment raised an error, which is the cause of this one; says which, and when."""
+
+    @classmethod
+    def of(cls, env: str, error: Exception, where: str) -> EpisodeError:
+        """In one line; what was found wrong about the environment is said as it stands."""
+        if isinstance(error, EpisodeError):
+            return cls(f"{error} ({where})")
+        said = " ".join(str(error).split())
+        return cls(f"{env} raised {type(error).__name__} {where}: {said}")

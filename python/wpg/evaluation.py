@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv
-from wpg.errors import EpisodeError
+from wpg.errors import EpisodeError, NonFiniteError
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "first_observation", "start_seed", "taken_step"]
 
 SeenTransition = tuple[NDArray[np.float32], NDArray[np.float32], float, NDArray[np.float32], bool]
 Act = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
@@ -34,6 +35,44 @@ class Evaluation:
         return float(np.std(self.returns))
 
 
+def start_seed(seed: int, episode: int) -> int:
+    """The reset seed of an evaluation's episode; those of training are derived otherwise."""
+    return 10_000 * seed + episode
+
+
+def first_observation(env: ContinuousEnv, seed: int, where: str) -> NDArray[np.float32]:
+    """Start an episode: the observation (O,).
+
+    where : words for errors, such as "of evaluation episode 3"
+    Errors: `EpisodeError` if the environment raises one, `NonFiniteError` if it gives NaN.
+    """
+    try:
+        observation = env.reset(seed)
+    except Exception as error:
+        raise EpisodeError.of(env.name, error, f"at the start {where}") from error
+    if not np.isfinite(observation).all():
+        raise NonFiniteError(
+            f"{env.name} gave observation {observation.tolist()} at the start {where}"
+        )
+    return observation
+
+
+def taken_step(
+    env: ContinuousEnv, action: NDArray[np.float32], step: int, where: str
+) -> tuple[NDArray[np.float32], float, bool, bool]:
+    """Act (D,): observation (O,), reward, terminated, truncated. Errors as `first_observation`."""
+    try:
+        following, reward, terminated, truncated = env.step(action)
+    except Exception as error:
+        raise EpisodeError.of(env.name, error, f"in step {step} {where}") from error
+    if not (math.isfinite(reward) and np.isfinite(following).all()):
+        raise NonFiniteError(
+            f"{env.name} gave reward {reward} and observation {following.tolist()} in step {step} "
+            f"{where}"
+        )
+    return following, reward, terminated, truncated
+
+
 def evaluate(
     act: Act,
     envs: Sequence[ContinuousEnv],
@@ -48,18 +87,19 @@ def evaluate(
     act : (observations (S, O), step) -> actions (S, D); must treat states independently, so that an
         episode does not depend on those beside it
     envs : one environment per episode, all alike and used by nobody else
-    seed : episode e starts with `reset(seed=10000 * seed + e)`, so that anybody can repeat it; the
-        reset seeds of training are derived otherwise
-
+    seed : episode e starts with `reset(seed=10000 * seed + e)`, so that anybody can repeat it
     seen : told of every transition (s, a, r, s', terminated)
 
     Returns
     -------
     Evaluation with undiscounted returns [reward].
 
-    Errors: `EpisodeError` if an environment raises one.
+    Errors: `EpisodeError` if an environment raises one, `NonFiniteError` if it gives NaN.
     """
-    observations = [env.reset(10_000 * seed + e) for e, env in enumerate(envs)]
+    names = [f"of evaluation episode {e}" for e in range(len(envs))]
+    observations = [
+        first_observation(env, start_seed(seed, e), names[e]) for e, env in enumerate(envs)
+    ]
     totals, lengths = [0.0] * len(envs), [0] * len(envs)
     running = list(range(len(envs)))
     step = 0
@@ -67,14 +107,7 @@ def evaluate(
         actions = act(np.stack([observations[e] for e in running]), step)
         still = []
         for e, action in zip(running, actions, strict=True):
-            try:
-                following, reward, terminated, truncated = envs[e].step(action)
-            except Exception as error:
-                said = " ".join(str(error).split())
-                raise EpisodeError(
-                    f"{envs[e].name} raised {type(error).__name__} in step {step} of evaluation "
-                    f"episode {e}: {said}"
-                ) from error
+            following, reward, terminated, truncated = taken_step(envs[e], action, step, names[e])
             if seen is not None:
                 seen((observations[e], action, reward, following, terminated))
             observations[e] = following

@@ -55,8 +55,8 @@ class LiveLine:
 class ProgressLine(LiveLine):
     """A callback of `learn` that keeps a line up to date on a terminal, and prints evaluations.
 
-    Steps a second are those since the line was made, without evaluations; the time left is what
-    they make of the steps that are missing.
+    Steps a second are those since the line was made, the time of evaluations included; the time
+    left is what they make of the steps that are missing.
 
     Parameters
     ----------

@@ -28,6 +28,7 @@ from wpg.exact import LQR, FiniteMDP, Grid, SoftSolution, bias, problems
 from wpg.exact.fokker_planck import MOST_DENSE
 from wpg.exact.log_sobolev import spectral_gap
 from wpg.planning import Plan, plan
+from wpg.tables import aligned
 
 __all__ = [
     "PROBLEMS",
@@ -181,7 +182,7 @@ class FlowReport:
                     number_text(rate),
                 ]
             )
-        lines = [_aligned(rows), ""]
+        lines = [aligned(rows, right=range(len(rows[0]))), ""]
         lines += [f"{name}: relative error {error:.1e}" for name, error in self.identities.items()]
         lines += [
             f"value rises at every state and step: least increment {self.least_increment:.2e}",
@@ -346,7 +347,7 @@ class BiasReport:
                 ]
             )
         slopes = ", ".join(f"{name} {slope:.2f}" for name, slope in self.slopes.items())
-        return f"{_aligned(rows)}\nslopes: {slopes}"
+        return f"{aligned(rows, right=range(len(rows[0])))}\nslopes: {slopes}"
 
 
 def slope_of(x: Float64, y: Float64) -> float:
@@ -472,11 +473,11 @@ class GainReport:
             )
         return "\n".join(
             [
-                _aligned(rows),
+                aligned(rows, right=range(len(rows[0]))),
                 f"contraction of the gain {self.contraction:.6f} a step, predicted "
                 f"{self.predicted_contraction:.6f}",
                 "",
-                _aligned(floors),
+                aligned(floors, right=range(len(floors[0]))),
             ]
         )
 
@@ -588,7 +589,7 @@ class PlanReport:
             if error is not None:
                 row.append(number_text(np.abs(error[k]).max()))
             rows.append(row)
-        lines = [_aligned(rows), ""]
+        lines = [aligned(rows, right=range(len(rows[0]))), ""]
         lines.append(
             f"standard error of V {self.plan.standard_error.max():.3g}, predicted floor of the "
             f"step size {self.plan.floor.max():.3g}; entropy: {self.plan.entropy_method}, T V: "
@@ -621,11 +622,3 @@ def plan_report(mdp: FiniteMDP | LQR, **settings: Any) -> PlanReport:
         if 0 < rows * n**mdp.action_size <= MOST_GRID_ROWS:
             certificate = certify_particles(mdp, found.particles, step_size=found.step_size)
     return PlanReport(mdp=mdp, plan=found, exact=exact, certificate=certificate)
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )

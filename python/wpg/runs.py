@@ -41,6 +41,7 @@ __all__ = [
     "agent_file",
     "choose_folder",
     "folder_name",
+    "holds_something",
     "load_agent",
     "lock_folder",
     "make_folder",
@@ -82,12 +83,17 @@ def choose_folder(name: str, out: Path | None) -> Path:
     """`out`, or a folder of this name under runs/, which is not made yet; one that holds something
     or cannot be made is refused."""
     folder = _free_folder(name) if out is None else out
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and holds_something(folder):
         raise UsageError(f"{folder} exists; nothing was written. Choose another --out")
     above = next(path for path in folder.absolute().parents if path.exists())
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise UsageError(f"cannot make {folder}: {above} is no folder that can be written to")
     return folder
+
+
+def holds_something(folder: Path) -> bool:
+    """Anything but what a process that was killed may have left before its first file."""
+    return not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def make_folder(folder: Path) -> None:
@@ -126,14 +132,13 @@ class Run:
     # The folder
 
     def create(self, config: dict[str, Any], agent: Any) -> None:
-        """Make the folder for an agent's run; one that exists already is left alone."""
+        """Begin an agent's run in a folder that is locked; one that holds a run is left alone."""
         if (self.folder / "config.json").exists():
             raise UsageError(
                 f"{self.folder} exists; nothing was written. Choose another --out, or go on with "
                 f"--resume {self.folder}"
             )
         choose_folder("", self.folder)
-        make_folder(self.folder)
         write_json(self.folder / "config.json", config)
         for name, header in self._tables(agent):
             write_text(self.folder / name, ",".join(header) + "\n")
@@ -149,22 +154,40 @@ class Run:
             config = json.loads(path.read_text())
             if not isinstance(config, dict) or not isinstance(config["settings"], dict):
                 raise ValueError("wants env, agent, critic, seed, total_steps and settings")
-            if config.get("format") != FORMAT:
+            if type(config.get("format")) is not int or config["format"] != FORMAT:
                 raise ValueError(
                     f"its format is {config.get('format')!r}, and this wpg reads {FORMAT}: use the "
                     "wpg that wrote it"
                 )
             if not isinstance(config["env"], str) or ":" in config["env"]:
                 raise ValueError("env is not a plain environment id")
-            config["seed"], config["total_steps"] = int(config["seed"]), int(config["total_steps"])
+            for name, least in (("seed", 0), ("total_steps", 1)):
+                if type(config[name]) is not int or config[name] < least:
+                    raise ValueError(f"{name} is {config[name]!r}")
             if not all(isinstance(config[name], str) for name in ("agent", "critic")):
                 raise ValueError("agent and critic are no names")
         except FileNotFoundError:
             raise UsageError(f"{self.folder} is no run folder: it has no config.json") from None
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             said = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise CheckpointError(f"{path} cannot be read: {said}") from None
         return config
+
+    def read_result(self) -> dict[str, Any]:
+        """What result.json says of a finished run."""
+        path = self.folder / "result.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+            numbers = ("env_steps", "wall_seconds", "mean_return")
+            if not all(isinstance(content[name], (int, float)) for name in numbers):
+                raise ValueError(f"{', '.join(numbers)} must be numbers")
+            content["env"], content["seed"], len(content["returns"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            said = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise CheckpointError(
+                f"{path} cannot be read: {said}; remove it, and the run ends once more"
+            ) from None
+        return content
 
     def cut_back(self, agent: Any) -> None:
         """Drop the rows and clouds that came after the agent's checkpoint: the run will write them
@@ -221,10 +244,14 @@ class Run:
             if self._stopped_by is not None:
                 raise KeyboardInterrupt(signum)
             self._stopped_by = signum
+            if not self.line.quiet:  # past the streams, whose locks this thread may hold
+                os.write(2, b"\nstopping after this step; once more: at once\n")
 
         # Python lets only the main thread look after signals.
         main = threading.current_thread() is threading.main_thread()
-        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+        signals = [signal.SIGINT, signal.SIGTERM] if main else []
+        if main and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # by nohup
+            signals.append(signal.SIGHUP)
         lock = lock_folder(self.folder)
         before = {number: signal.signal(number, stop) for number in signals}
         try:
@@ -235,9 +262,8 @@ class Run:
             os.close(lock)
 
     def finish(self, agent: Any, result: Evaluation) -> dict[str, Any]:
-        """The final checkpoint and result.json."""
+        """result.json."""
         self.line.clear()
-        self.save(agent)
         content = {
             "env": agent.env.name,
             "seed": agent.seed,
@@ -283,19 +309,20 @@ def train(
         raise UsageError(f"total_steps is {total_steps}; it must be at least 1")
     learner = make_agent(env_id, agent=agent, critic=critic, seed=seed, **settings)
     run = Run(folder, quiet=quiet)
-    run.create(
-        {
-            "format": FORMAT,
-            "env": env_id,
-            "seed": seed,
-            "total_steps": total_steps,
-            "agent": agent,
-            "critic": critic,
-            "settings": learner.settings.as_dict(),
-        },
-        learner,
-    )
+    config = {
+        "format": FORMAT,
+        "env": learner.env.name,
+        "seed": seed,
+        "total_steps": total_steps,
+        "agent": agent,
+        "critic": critic,
+        "settings": learner.settings.as_dict(),
+    }
+    if not (folder / "config.json").exists():
+        choose_folder("", folder)
+    make_folder(folder)
     with run.working():
+        run.create(config, learner)
         callbacks: list[Callback] = [run]
         if tensorboard:
             callbacks.append(TensorBoard(folder / "tensorboard"))
@@ -307,8 +334,8 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
     run = Run(folder, quiet=quiet)
     config = run.read_config()
     if (folder / "result.json").exists():
+        content = run.read_result()
         run.line.say(f"{folder} is finished already")
-        content: dict[str, Any] = json.loads((folder / "result.json").read_text())
         return content
     agent = make_agent(
         config["env"],
@@ -320,6 +347,7 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
     with run.working():
         if (folder / CHECKPOINT).exists():
             meta = agent.restore(folder / CHECKPOINT)
+            _require_same_run(run, config, meta)
             run.seconds_before = float(meta.get("wall_seconds", 0.0))
         run.cut_back(agent)
         run.line.say(f"going on with {folder} at step {agent.env_steps}")
@@ -332,6 +360,18 @@ def resume(folder: Path, *, quiet: bool = False) -> dict[str, Any]:
         return _go_on(agent, run, config["total_steps"], callbacks)
 
 
+def _require_same_run(run: Run, config: dict[str, Any], meta: dict[str, Any]) -> None:
+    """CheckpointError if config.json was changed, or is another run's."""
+    there = {"env": meta["env"], "seed": meta["seed"], **meta["config"]}
+    here = {"env": config["env"], "seed": config["seed"], **config["settings"]}
+    for name in sorted(there.keys() & here.keys()):
+        if there[name] != here[name]:
+            raise CheckpointError(
+                f"{run.folder}: {name} is {here[name]!r} in config.json and {there[name]!r} in the "
+                "checkpoint; restore the one that belongs to the run"
+            )
+
+
 def _go_on(agent: Any, run: Run, total_steps: int, callbacks: Sequence[Callback]) -> dict[str, Any]:
     with contextlib.ExitStack() as open_things:
         for thing in (agent, *callbacks):
@@ -339,20 +379,28 @@ def _go_on(agent: Any, run: Run, total_steps: int, callbacks: Sequence[Callback]
         try:
             if agent.env_steps < total_steps:
                 agent.learn(total_steps - agent.env_steps, callback=callbacks)
+                run.save(agent)
             result = agent.evaluate()
         except KeyboardInterrupt:
             run.line.say(f"stopped; go on with: wpg train --resume {run.folder}")
             raise
         except Exception as error:
             run.line.clear()
-            if agent.episodes.failed:
+            go_on = f"go on with: wpg train --resume {run.folder}"
+            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                raise UsageError(
+                    f"cannot write to {run.folder}: {error.strerror or error}; its last checkpoint "
+                    f"is whole: {go_on}"
+                ) from error
+            # An environment has failed, in training or in an evaluation; the agent is whole.
+            if agent.episodes.failed or isinstance(error, EpisodeError):
                 run.save(agent)
             if isinstance(error, EpisodeError):
                 path = run.folder / "error.txt"
                 write_text(path, "".join(traceback.format_exception(error)))
-                raise EpisodeError(
-                    f"{error} ({path}); go on with: wpg train --resume {run.folder}"
-                ) from error
+                raise EpisodeError(f"{error} ({path}); {go_on}") from error
+            if agent.episodes.failed:
+                raise type(error)(f"{error}; {go_on}") from error
             raise
         return run.finish(agent, result)
 

@@ -213,8 +213,35 @@ class Raising(Slide):
         return super().step(0 * action)
 
 
+class BrokenCopy(Slide):
+    """Copies of the first one that is made fail, as those that an agent is evaluated in: "raises"
+    in reset, "nan" in the third step, "nan start" in reset."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+        self.is_copy = how in BrokenCopy.made
+        BrokenCopy.made.append(how)
+
+    made: list[str] = []  # noqa: RUF012
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        observation, info = super().reset(seed=seed)
+        if self.is_copy and self.how == "raises":
+            raise ZeroDivisionError("the motor\nhas no power")
+        return (np.nan if self.is_copy and self.how == "nan start" else 1) * observation, info
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = super().step(action)
+        broken = self.is_copy and self.how == "nan" and self.time == 3
+        return observation, (float("nan") if broken else reward), *rest
+
+
 class Images(Slide):
     observation_space = spaces.Box(0, 255, (32, 32, 3), np.uint8)
+
+
+class Whole(Slide):
+    action_space = spaces.Box(-3, 3, (1,), np.int32)
 
 
 class Unbounded(Slide):
@@ -237,8 +264,12 @@ def register() -> None:
         ("ClockDict", ClockDict, {}),
         ("Forgetful", Forgetful, {}),
         ("Raising", Raising, {}),
+        ("RaisingCopy", BrokenCopy, {"how": "raises"}),
+        ("NanCopy", BrokenCopy, {"how": "nan"}),
+        ("NanStartCopy", BrokenCopy, {"how": "nan start"}),
         ("Images", Images, {}),
         ("Unbounded", Unbounded, {}),
+        ("Whole", Whole, {}),
     ):
         if f"tests/{name}-v0" not in gymnasium.registry:
             gymnasium.register(f"tests/{name}-v0", entry, kwargs=keywords, disable_env_checker=True)

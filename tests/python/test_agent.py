@@ -166,8 +166,22 @@ def test_bad_calls_are_named() -> None:
         agent.predict([0.0, 1.0])
     with pytest.raises(UsageError, match="mode"):
         agent.predict([0.0], mode="worst")
-    with pytest.raises(UsageError, match="n is 0"):
-        agent.particles([0.0], 0)
+    for n in (0, 1.5, "3", None, True):
+        with pytest.raises(UsageError, match=f"n is {n!r}; it must be an int"):
+            agent.particles([0.0], n)
+        with pytest.raises(UsageError, match=f"episodes is {n!r}; it must be an int"):
+            agent.evaluate(n)
+    with pytest.raises(UsageError, match="seed is -1"):
+        agent.evaluate(1, seed=-1)
+    for actions, words in (
+        ([[float("nan")]], r"actions\[0\] is \[nan\]; it must be finite"),
+        ([[0.0], [1e300]], r"actions\[1\] is \[1e\+300\]; it must be finite in float32"),
+        ([["0.5"]], "actions has dtype <U3"),
+        ([[True]], "actions has dtype bool"),
+        ([0.5], r"shape \(1,\); it must be numbers \(K, 1\)"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            agent.q_values([0.0], actions)
 
 
 def test_what_is_of_one_observation_refuses_several() -> None:
@@ -256,16 +270,16 @@ class TestBadFiles:
             wpg.WPG.load(tmp_path / "bad.npz")
 
 
-def test_a_checkpoint_keeps_the_names_of_the_kernels_and_old_ones_had_none() -> None:
+def test_a_checkpoint_keeps_the_names_of_the_kernels() -> None:
     agent = trained()
     meta, arrays = agent.critic.snapshot()
     assert meta["kernels"] == ["gaussian", "gaussian"]
     wanted = [head.q.value(*cloud_of(head.q)) for head in agent.critic.heads]
-    for kernels in (["matern52", "imq"], None):
-        given = {key: value for key, value in meta.items() if key != "kernels"}
-        agent.critic.restore(given | ({} if kernels is None else {"kernels": kernels}), arrays)
-        names = [head.q.kernel for head in agent.critic.heads]
-        assert names == (kernels or ["gaussian", "gaussian"])
+    for kernels in (["matern52", "imq"], ["gaussian", "gaussian"]):
+        agent.critic.restore(meta | {"kernels": kernels}, arrays)
+        assert [head.q.kernel for head in agent.critic.heads] == kernels
+    with pytest.raises(KeyError):  # whole or not at all
+        agent.critic.restore({key: meta[key] for key in meta if key != "kernels"}, arrays)
     for head, values in zip(agent.critic.heads, wanted, strict=True):
         assert np.array_equal(head.q.value(*cloud_of(head.q)), values)
 

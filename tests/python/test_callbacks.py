@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import small_environments
@@ -59,7 +60,7 @@ def test_false_and_only_false_ends_learning(critic: str) -> None:
     several = [
         lambda _, event, record: calls.append(1),
         lambda _, event, record: 0 if event == "step" else None,
-        lambda _, event, record: not (event == "step" and record["env_steps"] == 33),
+        lambda _, event, record: np.bool_(event != "step" or record["env_steps"] != 33),
     ]
     agent = agent_of(critic).learn(90, callback=several)
     assert agent.env_steps == 33

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import small_environments
+
 QUICK = [
     "--set",
     "warmup_steps=100",
@@ -270,6 +272,144 @@ BAD_FOLDERS = {
     "closed": "Permission denied|cannot make",
     "full": "File too large",
 }
+
+
+def main_says(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What a command that fails says, in this process."""
+    from wpg.cli import main
+
+    assert main([str(a) for a in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_folder_belongs_to_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who comes second to an empty folder writes nothing, and a changed config.json is noticed."""
+    from wpg.cli import main
+
+    small_environments.register()
+    folder = tmp_path / "run"
+    words = ["train", "tests/Slide-v0", "--total-steps", "40", "--quiet", "--out", str(folder)]
+    folder.mkdir()
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert "another process writes to" in main_says(capsys, *words, "--seed", 2)
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+    os.close(lock)
+    assert main([*words, "--seed", "1"]) == 0
+    (folder / "result.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    for changed, said in (
+        ({"seed": 2}, "seed is 2 in config.json and 1 in the checkpoint"),
+        ({"settings": config["settings"] | {"ridge": 0.5}}, "ridge is 0.5 in config.json and"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | changed))
+        capsys.readouterr()
+        assert said in main_says(capsys, "train", "--resume", folder, "--quiet")
+    (folder / "config.json").write_text(json.dumps(config))
+    assert main(["train", "--resume", str(folder), "--quiet"]) == 0
+
+
+def test_a_finished_run_whose_result_was_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wpg.cli import main
+
+    small_environments.register()
+    folder = tmp_path / "run"
+    words = ["train", "tests/Slide-v0", "--total-steps", "40", "--quiet", "--out", str(folder)]
+    assert main(words) == 0
+    result = (folder / "result.json").read_text()
+    config = json.loads((folder / "config.json").read_text())
+    capsys.readouterr()
+    for damaged in ("{}", result[: len(result) // 2], "[" * 100_000):
+        (folder / "result.json").write_text(damaged)
+        said = main_says(capsys, "train", "--resume", folder, "--quiet")
+        assert "result.json cannot be read" in said
+    (folder / "result.json").unlink()
+    for changed in ({"seed": 0.7}, {"seed": "0"}, {"total_steps": 1.5}, {"total_steps": -5}):
+        (folder / "config.json").write_text(json.dumps(config | changed))
+        assert next(iter(changed)) in main_says(capsys, "train", "--resume", folder, "--quiet")
+    (folder / "config.json").write_text(json.dumps(config))
+    assert main(["train", "--resume", str(folder), "--quiet"]) == 0
+    again = json.loads((folder / "result.json").read_text())
+    assert again["returns"] == json.loads(result)["returns"]
+
+
+def test_a_last_evaluation_that_fails_loses_no_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wpg.runs import load_agent
+
+    small_environments.register()
+    small_environments.BrokenCopy.made.clear()
+    folder = tmp_path / "run"
+    words = ["train", "tests/RaisingCopy-v0", "--total-steps", "40", "--quiet", "--out", folder]
+    said = main_says(capsys, *words, "--set", "evaluation_interval=0")
+    assert f"go on with: wpg train --resume {folder}" in said
+    small_environments.BrokenCopy.made.clear()
+    assert load_agent(folder).env_steps == 40
+
+
+@pytest.mark.end_to_end
+def test_a_worker_that_is_killed_is_named(tmp_path: Path) -> None:
+    """As by a system that runs out of memory. The run has a checkpoint of the step before."""
+    script = (
+        "import os, signal, sys; from wpg.cli import main; from wpg.runs import Run\n"
+        "call = Run.__call__\n"
+        "def kill(run, agent, event, record):\n"
+        "    call(run, agent, event, record)\n"
+        "    if event == 'step' and record['env_steps'] == 40:\n"
+        "        os.kill(agent.episodes.envs._made.env.processes[1].pid, signal.SIGKILL)\n"
+        "Run.__call__ = kill\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    folder = tmp_path / "run"
+    words = ["train", "Pendulum-v1", "--num-envs", "2", "--async-envs", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words, "--total-steps", "60", "--out", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert re.search("Pendulum-v1 raised .*; go on with", done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
+    from wpg.runs import load_agent
+
+    assert load_agent(folder).env_steps == 40
+
+
+def test_what_is_written_replaces_files_alone(tmp_path: Path) -> None:
+    from wpg.checkpoint import write_text
+    from wpg.errors import UsageError
+
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("before")
+    link.symlink_to(real)
+    write_text(link, "after")
+    assert link.is_symlink()
+    assert real.read_text() == "after"
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(UsageError, match="is no file that could be replaced"):
+            write_text(place, "after")
+
+
+def test_an_environment_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from wpg.cli import main
+
+    folder, module = tmp_path / "run", "registered_environments"
+    words = ["train", f"{module}:tests/Slide-v0", "--total-steps", "40", "--quiet"]
+    assert main([*words, "--out", str(folder)]) == 0
+    assert json.loads((folder / "config.json").read_text())["env"] == "tests/Slide-v0"
+    assert main(["--import", module, "evaluate", str(folder), "--episodes", "1"]) == 0
+    capsys.readouterr()
+    assert "--import nothing_there: No module" in main_says(
+        capsys, "--import", "nothing_there", "evaluate", folder
+    )
+    said = main_says(capsys, "train", "nobody/Knows-v0", "--out", tmp_path / "other")
+    assert "wpg --import MODULE" in said
 
 
 @pytest.mark.end_to_end

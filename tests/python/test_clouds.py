@@ -175,3 +175,17 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     np.savez(path, env_steps=1)
     with pytest.raises(CheckpointError, match=r"7\.npz holds no clouds"):
         clouds.read(path)
+
+
+def test_damage_does_not_stop_a_run(tmp_path: Path) -> None:
+    """The states are those of the first file that can be read, or new ones."""
+    agent = quadratic([0.0], [1.0], 1.0)
+    agent.typical_observations = lambda count: np.full((count, 1), agent.env_steps, np.float32)
+    for agent.env_steps in (7, 8):
+        clouds.record(agent, tmp_path)
+    (tmp_path / "7.npz").write_bytes(b"")
+    for agent.env_steps, place in ((9, 7), (10, 10)):
+        clouds.record(agent, tmp_path)
+        assert (clouds.read(tmp_path / f"{agent.env_steps}.npz").observations == place).all()
+        for path in clouds.recorded(tmp_path):
+            path.write_bytes(b"")

@@ -69,6 +69,24 @@ def test_later_words_count(tmp_path: Path) -> None:
     assert configure("Nothing-v0").total_steps == 3000
     assert configure("Nothing-v0", critic="neural").total_steps == 100_000
     assert configure("a.module:Hopper-v4").critic == "neural"
+    assert configure("Hopper-variant-v3").critic == "kernel"  # of somebody else's
+    # Who turns the agent back gets the critic that was named, and not that of sac.
+    path = written(tmp_path, 'agent = "sac"\n')
+    assert configure("Pendulum-v1", file=path).critic == "neural"
+    back = configure("Pendulum-v1", file=path, agent="wpg")
+    assert (back.critic, back.sources["critic"]) == ("kernel", "named configuration Pendulum.toml")
+    path = written(tmp_path, 'agent = "sac"\ncritic = "kernel"\n')
+    with pytest.raises(UsageError, match="kernel"):
+        configure("Pendulum-v1", file=path)
+    # Settings of another kind of run would change nothing.
+    path = written(tmp_path, "[neural]\nwidth = 8\n")
+    with pytest.raises(
+        UsageError, match=r"settings of \[neural\], and this is a run of \[kernel\]"
+    ):
+        configure("Pendulum-v1", file=path)
+    assert configure("Pendulum-v1", file=path, critic="neural").settings == {"width": 8}
+    path.write_bytes(b"\xef\xbb\xbfseed = 3")  # as some editors begin a file
+    assert configure("Pendulum-v1", file=path).seed == 3
 
 
 @pytest.mark.parametrize(
@@ -88,6 +106,9 @@ def test_later_words_count(tmp_path: Path) -> None:
         ("[kernel]\ntemperature = nan", "temperature is nan"),
         ("[kernel]\ntotal_steps = 1.5", "total_steps is 1.5"),
         ("[sac]\ntotal_steps = 0", r"\[sac\]: total_steps is 0"),
+        ("[sac]\nseed = 3", r"\[sac\]: seed is no setting; it is given as --seed"),
+        ("[neural]\nlearning_rate = " + 400 * "9", "learning_rate is inf"),
+        ("a = " + 5000 * "[", "is not TOML"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(text: str, words: str, tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def test_a_run_that_breaks_is_named(tmp_path: Path, capsys: Any) -> None:
     there = saved(tmp_path, "there", "wpg neural")
     broken = saved(tmp_path, "broken", "wpg neural", "tests/Broken-v0")
     assert main(["evaluate", str(there), str(broken)]) == 2
-    assert f"wpg: {broken}: the return of episode 0 is nan" in capsys.readouterr().err
+    assert f"wpg: {broken}: tests/Broken-v0 gave reward nan" in capsys.readouterr().err
 
 
 def test_a_run_that_goes_on_is_taken_as_it_stands(tmp_path: Path, capsys: Any) -> None:

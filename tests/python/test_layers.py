@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
         "tensorboard",
     },
     {"planning", "agents"},
-    {"runs", "configurations", "labels"},
+    {"runs", "configurations", "labels", "tables"},
     {"certificates", "comparison", "sweep"},
     {"reports"},
     {"plots", "benchmarks"},

@@ -151,6 +151,45 @@ def test_the_kl_column_is_the_quadrature_of_the_acting_law_against_the_exact_gib
     assert rows[-1]["kl_to_gibbs"] == agent.kl_to_gibbs
 
 
+@pytest.mark.closed_form
+def test_the_kernel_agents_particles_and_volume_give_the_soft_value_of_the_exact_critic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the problem's own Q in the place of the learned one, T log Z from the kernel agent's
+    particles and their density is the exact lab's V: the particles have followed the learned
+    critic, and a wrong density would not average out. The agent's own V is relative to the box's
+    volume 2. Walls and the error of the sum as above; the chi-square distance is measured here."""
+    monkeypatch.setattr(agent_module, "CERTIFIED_TRANSITIONS", TRANSITIONS)
+    agent = wpg.WPG(
+        "wpg/LQR-v0",
+        seed=3,
+        temperature=PROBLEM.temperature,
+        evaluation_interval=600,
+        evaluation_episodes=4,
+    ).learn(600)
+    seen: list[Any] = []
+    evaluate(lambda s, step: agent.predict(s)[0], agent.evaluation_envs(4), seen=seen.append)
+    s, a, r, after, terminated = (np.stack(column) for column in zip(*seen, strict=True))
+    log_z = gibbs.log_partition(agent, after, PARTICLES)
+    residual = gibbs.bellman_residual(agent, s, a, r, log_z, terminated)
+    assert agent.bellman_residual == pytest.approx(np.sqrt((residual**2).mean()), abs=1e-12)
+    assert agent.kl_to_gibbs == gibbs.kl_to_gibbs(agent, after, log_z)[0].mean()
+
+    monkeypatch.setattr(agent, "state_action_values", ExactCritic().value)
+    log_z = gibbs.log_partition(agent, after, PARTICLES)
+    off = agent.temperature * log_z - SOLUTION.value(after)
+    assert agent.log_base_volume == pytest.approx(np.log(2.0))
+    free = np.abs(after @ SOLUTION.F.T)[:, 0] + 3 * np.sqrt(SOLUTION.covariance[0, 0]) < 1
+    assert free.mean() > 0.9
+    kept = gibbs.kl_to_gibbs(agent, after, log_z)[1]
+    chi_square = 1 / kept[free].min() - 1
+    assert chi_square < 3
+    error = PROBLEM.temperature * np.sqrt(chi_square / PARTICLES)
+    assert np.abs(off[free]).max() < 5 * error
+    # The mean over 400 states: a factor of the density would move it by T log(it).
+    assert abs(off[free].mean()) < 0.05 * PROBLEM.temperature
+
+
 def test_an_evaluation_before_there_is_a_critic_leaves_the_columns_empty() -> None:
     agent = wpg.WPG("wpg/LQR-v0", evaluation_interval=20, evaluation_episodes=1, warmup_steps=50)
     rows: list[dict[str, float]] = []

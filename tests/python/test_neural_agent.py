@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +344,29 @@ def test_environments_are_told_apart_from_their_copies() -> None:
     env = gymnasium.make("tests/Slide-v0")
     agent = small(env=env)
     assert all(other.env is not env for other in agent.evaluation_envs(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("RaisingCopy", "raised ZeroDivisionError at the start of evaluation episode 0: the motor"),
+        ("NanCopy", "gave reward nan and observation .* in step 2 of evaluation episode 0"),
+        ("NanStartCopy", r"gave observation \[nan\] at the start of evaluation episode 0"),
+    ],
+)
+def test_an_environment_that_fails_in_an_evaluation_ends_the_run_with_one_line(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wpg.cli import main
+
+    small_environments.BrokenCopy.made.clear()
+    folder = tmp_path / "run"
+    train = f"train tests/{name}-v0 --critic neural --quiet --out {folder} --total-steps 30"
+    assert main([*train.split(), "--set=evaluation_interval=20", "--set=width=8"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(words, line)
+    assert len((folder / "evaluations.csv").read_text().splitlines()) == 1
+    assert not (folder / "result.json").exists()
 
 
 @pytest.mark.parametrize("critic", ["neural", "kernel"])

@@ -59,7 +59,7 @@ def test_whole_episodes_as_a_gif(run: Path, tmp_path: Path) -> None:
     want_pillow()
     out, shown = render_run(run, tmp_path / "new" / "film.gif", episodes=2, seed=3)
     assert list(out.parent.iterdir()) == [out]
-    assert shown == runs.evaluate_run(run, episodes=2, seed=3)
+    assert shown == runs.load_agent(run).evaluate(episodes=2, seed=3)
     found, duration = read(out)
     assert len(found) == sum(shown.lengths) + 2  # and how an episode begins
     assert duration == 50
@@ -81,6 +81,8 @@ def test_modes_and_limits(run: Path, tmp_path: Path, mode: str) -> None:
     assert duration == 250
 
 
+# imageio's reader leaves its pipes to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.end_to_end
 def test_an_mp4_wherever_there_is_an_encoder(run: Path) -> None:
     pytest.importorskip("imageio_ffmpeg", reason="MP4 wants the extra 'render'")

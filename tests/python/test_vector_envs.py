@@ -210,9 +210,67 @@ def test_an_environment_that_raises_is_named_and_nothing_of_the_step_counts(
     assert len(agent.replay) == agent.env_steps == step
 
 
+@pytest.mark.property
+@pytest.mark.parametrize("critic", ["neural", "kernel"])
+def test_a_failed_step_has_not_been_taken(critic: str, tmp_path: Path) -> None:
+    """What is saved after a failure goes on as if there had been none."""
+    whole = agent_of(critic, "tests/Slide-v0").learn(90)
+    agent = agent_of(critic, "tests/Slide-v0")
+    step = agent.env.env.unwrapped.step
+
+    def failing(action: Any) -> Any:
+        if agent.env_steps == 47:
+            raise ZeroDivisionError("the motor has no power")
+        return step(action)
+
+    agent.env.env.unwrapped.step = failing
+    with pytest.raises(EpisodeError, match="at step 47"):
+        agent.learn(90)
+    agent.save(tmp_path / "agent.npz")
+    assert bits(load(tmp_path / "agent.npz").learn(43)) == bits(whole)
+
+
+@pytest.mark.parametrize("critic", ["neural", "kernel"])
+@pytest.mark.parametrize("mode", MODES, ids=[mode.name for mode in MODES])
+def test_an_agent_of_a_given_vector_environment_can_be_loaded(
+    critic: str, mode: AutoresetMode, tmp_path: Path
+) -> None:
+    agent = agent_of(critic, vector(SyncVectorEnv, mode)).learn(60)
+    agent.save(tmp_path / "agent.npz")
+    observation = agent.replay.observations[7]
+    expected = agent.predict(observation)[0]
+    own = small_environments.Clock()  # registered nowhere: it can act, and cannot be trained on
+    for env in (None, vector(SyncVectorEnv, mode), own):
+        again = load(tmp_path / "agent.npz", env)
+        assert again.settings.num_envs == 3
+        np.testing.assert_array_equal(again.predict(observation)[0], expected)
+        if env is not own:
+            assert again.learn(9).env_steps >= agent.env_steps + 9
+        again.close()
+
+
+def test_an_agent_closes_every_environment() -> None:
+    closed: list[Any] = []
+
+    class Door(small_environments.Slide):
+        def close(self) -> None:
+            closed.append(self)
+
+    gymnasium.register("tests/Door-v0", Door, disable_env_checker=True)
+    try:
+        for n in (1, 2):
+            agent = agent_of("neural", "tests/Door-v0", num_envs=n).learn(3)
+            agent.evaluate(2)
+            agent.close()
+            assert len({id(env) for env in closed}) == len(closed) == (3 if n == 1 else 5)
+            closed.clear()
+    finally:
+        del gymnasium.registry["tests/Door-v0"]
+
+
 def test_what_cannot_be_done_side_by_side_is_said() -> None:
     with pytest.raises(UsageError, match="not registered"):
-        wpg.WPG(small_environments.Slide(), num_envs=2, evaluation_interval=0)
+        wpg.WPG(small_environments.Slide(), num_envs=2, evaluation_interval=0).learn(1)
     with pytest.raises(UsageError, match="num_envs is 0"):
         wpg.WPG("tests/Slide-v0", num_envs=0)
     envs = vector(SyncVectorEnv, AutoresetMode.SAME_STEP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 
 from wpg.agents.episodes import Episodes
 from wpg.agents.gibbs import bellman_residual, kl_to_gibbs, log_partition
-from wpg.agents.interaction import EvaluationEnvs, far_apart, require_mode
+from wpg.agents.interaction import (
+    EvaluationEnvs,
+    far_apart,
+    require_count,
+    require_mode,
+    require_seed,
+)
 from wpg.checkpoint import read_checkpoint, write_checkpoint
 from wpg.envs import ContinuousEnv, make_side_by_side
 from wpg.errors import UsageError
@@ -34,6 +41,8 @@ CERTIFIED_PARTICLES = 128  # of the importance sums: a part of what `certify_run
 class Agent(ABC):
     """An agent of one environment, with a replay of what it has seen there."""
 
+    settings: Any  # what was asked for, and
+    config: Any  # what it comes to: frozen dataclasses, set before this class's __init__
     replay: Replay
     progress: tuple[str, ...]  # columns of progress.csv: attributes
     numbers: tuple[str, ...] = CERTIFICATE  # attributes that a checkpoint keeps, perhaps NaN
@@ -41,6 +50,9 @@ class Agent(ABC):
 
     def __init__(self, env_or_id: Any, *, seed: int, num_envs: int, async_envs: bool) -> None:
         self.env, envs = make_side_by_side(env_or_id, num_envs, asynchronous=async_envs)
+        # What a vector environment that was given says, so that a file says it too.
+        self.settings = dataclasses.replace(self.settings, num_envs=envs.num_envs)
+        self.config = dataclasses.replace(self.config, num_envs=envs.num_envs)
         self.episodes = Episodes(self.env, envs, seed)
         self._evaluation_envs = EvaluationEnvs(self.env)
         # The last evaluation's certificate
@@ -60,6 +72,7 @@ class Agent(ABC):
     def close(self) -> None:
         """Close all environments."""
         self.episodes.envs.close()
+        self.env.close()
         self._evaluation_envs.close()
 
     # Acting
@@ -82,9 +95,10 @@ class Agent(ABC):
 
         mode = "best" (what deterministic=True means): the action of highest Q, a function of the
         observation alone. "sample" (deterministic=False): a draw from the policy. "medoid": the
-        particle closest to all others. "all": the particles (N, D) or (S, N, D). Further ones stand
-        in `modes` and in the agent's own docstring. `step` names the draws of all but "best";
-        without it each call is another draw.
+        particle closest to all others. "all": the particles (N, D) or (S, N, D). "gibbs" (neural
+        critic): one of the particles, drawn with the weights exp(Q / temperature) / pi that make
+        them a sample of the Gibbs policy, as training acts. `step` names the draws of all but
+        "best"; without it each call is another draw.
 
         Errors: `UsageError` that names the part and the entry of an observation that does not fit
         or is not finite.
@@ -115,9 +129,7 @@ class Agent(ABC):
     def particles(self, observation: Any, n: int) -> NDArray[np.float32]:
         """n particles (n, D) of the policy at one observation."""
         row = self.env.rows_of.one(observation)
-        if n < 1:
-            raise UsageError(f"n is {n}; it must be at least 1")
-        return self._particles(row, n)
+        return self._particles(row, require_count("n", n))
 
     @abstractmethod
     def _particles(self, observations: NDArray[np.float32], n: int) -> NDArray[np.float32]:
@@ -126,11 +138,20 @@ class Agent(ABC):
     def q_values(self, observation: Any, actions: NDArray[Any]) -> NDArray[np.float64]:
         """Soft Q (K,) [reward] of actions (K, D) at one observation."""
         row = self.env.rows_of.one(observation)
-        cloud = np.ascontiguousarray(actions, dtype=np.float32)
-        if cloud.ndim != 2 or cloud.shape[1] != self.env.action_size:
+        given = np.asarray(actions)
+        if (
+            given.ndim != 2
+            or given.shape[1] != self.env.action_size
+            or given.dtype.kind not in "fiu"
+        ):
             raise UsageError(
-                f"actions has shape {cloud.shape}; it must be (K, {self.env.action_size})"
+                f"actions has dtype {given.dtype} and shape {given.shape}; it must be numbers (K, "
+                f"{self.env.action_size})"
             )
+        with np.errstate(over="ignore"):
+            cloud = np.ascontiguousarray(given, dtype=np.float32)
+        for k in np.flatnonzero(~np.isfinite(cloud).all(axis=1)):
+            raise UsageError(f"actions[{k}] is {given[k].tolist()}; it must be finite in float32")
         return self.state_action_values(row, cloud[None])[0]
 
     @abstractmethod
@@ -186,7 +207,7 @@ class Agent(ABC):
 
     @abstractmethod
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """All that is needed to go on with a new episode: JSON values and arrays."""
+        """All that is needed to go on, in the middle of episodes too: JSON values and arrays."""
 
     @abstractmethod
     def take(
@@ -203,6 +224,7 @@ class Agent(ABC):
             goes on as if there had been none.
         """
         require_mode(mode, self.evaluation_modes())
+        episodes, seed = require_count("episodes", episodes), require_seed(seed)
         return evaluate(
             lambda observations, step: self.act(
                 observations, mode, step=(10_000 * seed + step) % STEP_NAMES

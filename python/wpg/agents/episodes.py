@@ -63,7 +63,8 @@ class Episodes:
         self._box = env.support.arrays(env.action_size, np.float32)[1:]
         self._open = np.zeros(n, np.bool_)
         self._returns, self._lengths = [0.0] * n, [0] * n
-        self._actions: list[list[Float32]] = [[] for _ in range(n)]
+        # Of the open episodes; the first `_lengths` rows count.
+        self._actions = [np.zeros((64, env.action_size), np.float32) for _ in range(n)]
         self._begun_by_themselves: dict[int, Float32] = {}
         self._left: dict[str, NDArray[Any]] | None = None
 
@@ -130,9 +131,7 @@ class Episodes:
         for t in transitions:
             row = t.stream
             self.observations[row] = t.next_observation
-            self._actions[row].append(t.action)
-            self._returns[row] += t.reward
-            self._lengths[row] += 1
+            self._count(row, t.action, t.reward)
             if t.ended:
                 self._open[row] = False
                 self.finished.append(
@@ -150,7 +149,16 @@ class Episodes:
         self._open[row] = True
         self.numbers[row] = number
         self.observations[row] = observation
-        self._returns[row], self._lengths[row], self._actions[row] = 0.0, 0, []
+        self._returns[row], self._lengths[row] = 0.0, 0
+
+    def _count(self, row: int, action: Float32, reward: float) -> None:
+        """One step of an open episode."""
+        length, kept = self._lengths[row], self._actions[row]
+        if length == len(kept):
+            kept = self._actions[row] = np.concatenate([kept, np.zeros_like(kept)])
+        kept[length] = action
+        self._returns[row] += reward
+        self._lengths[row] = length + 1
 
     def _reset_seed(self, number: int) -> int:
         return derive_seed(self._seed, "reset", number)
@@ -171,10 +179,7 @@ class Episodes:
 
     def _failure(self, error: Exception) -> EpisodeError:
         self.failed = True
-        said = " ".join(str(error).split())
-        return EpisodeError(
-            f"{self._name} raised {type(error).__name__} at step {self.steps}: {said}"
-        )
+        return EpisodeError.of(self._name, error, f"at step {self.steps}")
 
     def _not_finite(self, what: str) -> NonFiniteError:
         self.failed = True
@@ -188,14 +193,15 @@ class Episodes:
         if self._left is not None:
             return {name: array.copy() for name, array in self._left.items()}
         goes_on = self._open & self.envs.seeded
-        actions = [a for row in np.flatnonzero(goes_on) for a in self._actions[row]]
-        D = len(self._box[0])
+        lengths = np.where(goes_on, self._lengths, 0).astype(np.int64)
         return {
             "counters": np.array([self.steps, self.ticks, self.begun], np.int64),
             "numbers": np.where(goes_on, self.numbers, -1),
-            "lengths": np.where(goes_on, self._lengths, 0).astype(np.int64),
+            "lengths": lengths,
             "observations": self.observations.copy(),
-            "actions": np.array(actions, np.float32).reshape(len(actions), D),
+            "actions": np.concatenate(
+                [kept[:length] for kept, length in zip(self._actions, lengths, strict=True)]
+            ),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -251,9 +257,7 @@ class Episodes:
             alive = ~over
             for row in np.flatnonzero(self._open).tolist():
                 self.observations[row] = found.next_observations[row]
-                self._actions[row].append(actions[row])
-                self._returns[row] += float(found.rewards[row])
-                self._lengths[row] += 1
+                self._count(row, actions[row], float(found.rewards[row]))
                 self._open[row] = not over[row]
         for row in rows:
             same = np.array_equal(self.observations[row], left["observations"][row])

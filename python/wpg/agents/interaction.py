@@ -19,6 +19,7 @@ __all__ = [
     "EvaluationEnvs",
     "far_apart",
     "passed",
+    "require_count",
     "require_mode",
     "require_same_kind",
     "require_same_wrappers",
@@ -63,7 +64,8 @@ def told(callback: Callbacks, progress_bar: bool) -> Callable[[Any, str, dict[st
     def tell(agent: Any, event: str, record: dict[str, Any]) -> bool:
         nonlocal ended
         for one in callbacks:
-            ended |= one(agent, event, record) is False
+            answer = one(agent, event, record)
+            ended |= isinstance(answer, (bool, np.bool_)) and not answer
         return not ended
 
     return tell
@@ -75,6 +77,13 @@ def require_seed(seed: Any) -> int:
     if not whole or not 0 <= seed < 2**63:
         raise UsageError(f"seed is {seed!r}; it must be an int from 0 to 2^63 - 1")
     return int(seed)
+
+
+def require_count(name: str, count: Any) -> int:
+    """A number of things, at least one, as an int."""
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+        raise UsageError(f"{name} is {count!r}; it must be an int of at least 1")
+    return int(count)
 
 
 def require_total_timesteps(total_timesteps: Any) -> int:

@@ -177,9 +177,13 @@ class KernelWPG(Agent):
             begun = episodes.renew()
             self._acting[begun] = self.policy.start(len(begun))
             before = self.env_steps
-            actions = self._act(episodes.observations) if self.ready else self._explore()
+            if self.ready:
+                actions, clouds = self._act(episodes.observations)
+            else:
+                actions, clouds = self._explore(), self._acting
             for step in episodes.step(actions):
                 self.replay.add(*step)
+            self._acting = clouds  # not before: a step that fails has not been taken
 
             if self._refit_is_due():
                 self._refit()
@@ -201,8 +205,10 @@ class KernelWPG(Agent):
         draw = generator(self.seed, "exploration", held).random(shape)
         return (self._low + (self._high - self._low) * draw).astype(np.float32)
 
-    def _act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Actions (n, D) from the optimist's Gibbs policy; their clouds move on."""
+    def _act(
+        self, observations: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Actions (n, D) from the optimist's Gibbs policy, and their clouds (n, N, D)."""
         cloud, values, density = self.policy.move(
             self.critic.optimist.q,
             observations,
@@ -215,8 +221,7 @@ class KernelWPG(Agent):
                 f"particle {particle} became {cloud[row, particle]} at state "
                 f"{observations[row].tolist()}, step {self.env_steps}"
             )
-        self._acting = cloud
-        return self.policy.sample(
+        actions = self.policy.sample(
             cloud,
             values,
             density,
@@ -224,6 +229,7 @@ class KernelWPG(Agent):
             stream="behaviour",
             step=self.episodes.ticks,
         )
+        return actions, cloud
 
     def _refit_is_due(self) -> bool:
         c, n = self.config, len(self.replay)
@@ -402,7 +408,7 @@ class KernelWPG(Agent):
         }
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """All that is needed to go on with a new episode: JSON values and arrays."""
+        """All that is needed to go on, in the middle of an episode too: JSON values and arrays."""
         meta, arrays = self.critic.snapshot()
         return {
             "env": self.env.name,
@@ -426,8 +432,10 @@ class KernelWPG(Agent):
     def take(
         self, path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]
     ) -> dict[str, Any]:
-        """Take over what `snapshot` gave; `CheckpointError` if it does not fit."""
+        """Take over what `snapshot` gave; `CheckpointError` and nothing changed if it does not
+        fit."""
         require_same_kind(path, meta, self.agent, self.critic_kind, self.env)
+        before = self.episodes.arrays()
         try:
             replay = Replay.from_arrays(part(arrays, "replay"))
             if (replay.observations.shape[1:], replay.actions.shape[1:]) != (
@@ -448,6 +456,7 @@ class KernelWPG(Agent):
             self.episodes.restore(part(arrays, "episodes"))
             self.critic.restore(meta["critic"], part(arrays, "critic"))
         except (KeyError, ValueError, TypeError, IndexError) as error:
+            self.episodes.restore(before)
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         self.replay = replay
         self.clouds, self._acting = clouds.astype(np.float32), acting.astype(np.float32)

@@ -597,7 +597,7 @@ class NeuralWPG(Agent):
         }
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """All that is needed to go on with a new episode: JSON values and arrays."""
+        """All that is needed to go on, in the middle of episodes too: JSON values and arrays."""
         arrays = {f"replay.{name}": rows for name, rows in self.replay.arrays().items()}
         for prefix, holder in self._parts().items():
             arrays |= {f"{prefix}.{name}": array for name, array in holder.arrays().items()}

@@ -7,6 +7,8 @@ import difflib
 import math
 from typing import Any, TypeVar
 
+import numpy as np
+
 from wpg.errors import UsageError
 
 __all__ = ["as_dict", "checked", "from_keywords", "from_texts", "setting"]
@@ -23,7 +25,19 @@ def _fields(config: type[Any]) -> dict[str, dataclasses.Field[Any]]:
     return {field.name: field for field in dataclasses.fields(config)}
 
 
+# What is no setting, and how it is given
+ELSEWHERE = {
+    "env": "ENV",
+    "agent": "--agent",
+    "critic": "--critic",
+    "seed": "--seed",
+    "total_steps": "--total-steps",
+}
+
+
 def _unknown(config: type[Any], key: str) -> UsageError:
+    if key in ELSEWHERE:
+        return UsageError(f"{key} is no setting; it is given as {ELSEWHERE[key]}")
     near = difflib.get_close_matches(key, _fields(config), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(_fields(config))}"
     return UsageError(f"there is no setting {key!r}{hint}")
@@ -34,8 +48,13 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     kinds = field.metadata.get("kinds", (type(field.default),))
     bounds = field.metadata.get("bounds")
     choices = field.metadata.get("choices")
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, int) and not isinstance(value, bool) and float in kinds:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
     right = type(value) in kinds and (not choices or not isinstance(value, str) or value in choices)
     if not right:
         wanted = " or ".join(

@@ -14,6 +14,7 @@ from wpg.agents.gibbs import bellman_residual, kl_to_gibbs, log_partition
 from wpg.certificates.certificate import Certificate, Claim, claims_text, number_text
 from wpg.certificates.density import certify
 from wpg.errors import UsageError
+from wpg.evaluation import first_observation, taken_step
 from wpg.exact import LQR, FiniteMDP
 from wpg.noise import derive_seed, generator
 
@@ -177,21 +178,24 @@ def _new_transitions(agent: Any, count: int, seed: int) -> tuple[Any, ...]:
     episode = 0
     while len(rows) < count:
         index = FIRST_HELD_OUT + 2**20 * seed + episode
-        observation = env.reset(derive_seed(agent.seed, "reset", index))
+        where = f"of held-out episode {episode}"
+        observation = first_observation(env, derive_seed(agent.seed, "reset", index), where)
+        length = 0
         over = False
         while not over and len(rows) < count:
             (action,) = agent.act(observation[None], "sample", step=2**20 + len(rows))
-            following, reward, terminated, truncated = env.step(action)
+            following, reward, terminated, truncated = taken_step(env, action, length, where)
+            length += 1
             rows.append((observation, action, reward, following, terminated))
             observation, over = following, terminated or truncated
         episode += 1
-    states, actions, rewards, after, ended = zip(*rows, strict=True)
+    states, actions, rewards, after, terminations = zip(*rows, strict=True)
     return (
         np.stack(states),
         np.stack(actions),
         np.array(rewards, np.float64),
         np.stack(after),
-        np.array(ended),
+        np.array(terminations),
     )
 
 

@@ -6,6 +6,7 @@ A file per command, which imports what it needs when it runs, so that help and e
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from wpg.cli import bench, config, evaluate, export, plot, problems, render, sweep, train
-from wpg.errors import DivergenceError, EpisodeError, NonFiniteError
+from wpg.errors import DivergenceError, EpisodeError, NonFiniteError, UsageError
 
 __all__ = ["main"]
 
@@ -33,6 +34,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Wasserstein policy gradient: particle policies, trained and measured.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        dest="modules",
+        help="import MODULE first, which registers environments of your own",
+    )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND")
     for command in (train, config, sweep, evaluate, plot, render, export, problems, bench):
@@ -43,8 +52,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status.
 
-    0 done; 2 bad input, an environment that fails or gives NaN, a critic that diverged, a file that
-    cannot be read or written; 128 + n stopped by signal n, 130 by Ctrl-C
+    0 done; 1 runs of a sweep have failed; 2 bad input, an environment that fails or gives NaN, a
+    critic that diverged, a file that cannot be read or written; 128 + n stopped by signal n, 130 by
+    Ctrl-C
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -57,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
+        for module in arguments.modules:
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise UsageError(f"--import {module}: {error}") from None
         if getattr(arguments, "threads", None) is not None:
             from wpg.threads import set_num_threads
 
@@ -70,4 +85,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"wpg: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
-        return 128 + (error.args[0] if error.args else signal.SIGINT)
+        number = error.args[0] if error.args and type(error.args[0]) is int else signal.SIGINT
+        return 128 + number

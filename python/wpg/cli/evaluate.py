@@ -29,11 +29,11 @@ def add(commands: Any) -> None:
     evaluate.add_argument("--seed", type=int, default=0, metavar="K", help="names the starts (0)")
     evaluate.add_argument(
         "--mode",
-        choices=["best", "sample", "medoid", "gibbs"],
+        choices=["best", "deterministic", "sample", "medoid", "gibbs"],
         default="best",
-        help="which action: the one of highest Q (best), a draw from the policy (sample), the "
-        "particle closest to all others (medoid), or, neural critic only, a draw among particles "
-        "by weights exp(Q / temperature) / pi (gibbs)",
+        help="which action: the one of highest Q (best, also called deterministic), a draw from "
+        "the policy (sample), the particle closest to all others (medoid), or, neural critic "
+        "only, a draw among particles by weights exp(Q / temperature) / pi (gibbs)",
     )
     evaluate.add_argument("--threads", type=int, metavar="T")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
@@ -51,7 +51,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     if arguments.json is not None:
         require_writable(arguments.json)
-    mode, asked = arguments.mode, {"episodes": arguments.episodes, "seed": arguments.seed}
+    mode = "best" if arguments.mode == "deterministic" else arguments.mode
+    asked = {"episodes": arguments.episodes, "seed": arguments.seed}
     runs = comparison.read_runs(run_folders(arguments.run, finished=True, say=say), mode=mode)
     names = [[str(run.path), run.env, run.label, f"seed {run.seed}"] for run in runs]
     widths = [max(map(len, column)) for column in zip(*names, strict=True)]

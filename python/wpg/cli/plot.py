@@ -31,7 +31,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
-    runs = run_folders(arguments.run, finished=False, say=say)
+    found = run_folders(arguments.run, finished=False, say=say)
+    runs = list({path.resolve(): path for path in found}.values())
     for path in plots.plot_runs(runs, arguments.out, say, together=arguments.run[0]):
         print(path)
     return 0

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def names() -> list[str]:
 
 def named(env_id: str) -> Path | None:
     """The file of an environment's named configuration: all versions of it share one."""
-    stem = env_id.rpartition(":")[2].partition("-v")[0].replace("/", "-")
+    stem = re.sub(r"-v\d+$", "", env_id.rpartition(":")[2]).replace("/", "-")
     path = FOLDER / f"{stem}.toml"
     return path if path.exists() else None
 
@@ -122,8 +123,12 @@ def configure(
         for name in TYPES:
             if name in content:
                 top[name], sources[name] = content[name], source
-                if name == "agent" and content[name] == "sac" and "critic" not in content:
-                    top["critic"], sources["critic"] = "neural", "the critic of sac"
+    order = ["default", *(source for source, _ in said)]
+    agent_at, critic_at = (
+        order.index(sources.get(name, "default")) for name in ("agent", "critic")
+    )
+    if top["agent"] == "sac" and critic_at < agent_at:  # it was meant for another agent
+        top["critic"], sources["critic"] = "neural", "the critic of sac"
     top.setdefault("critic", "kernel")
     kind = (top["agent"], top["critic"])
     schema = config_type(*kind)
@@ -131,6 +136,12 @@ def configure(
         raise UsageError(f"seed is {top['seed']}; it must be from 0 to 2^63 - 1")
 
     table = TABLES[kind]
+    tables = [name for name in own if name in TABLES.values()]
+    if tables and table not in tables and line not in (sources.get("agent"), sources.get("critic")):
+        raise UsageError(
+            f"{file} has settings of [{tables[0]}], and this is a run of [{table}]: say agent and "
+            "critic at its top"
+        )
     settings: dict[str, Any] = {"total_steps": TOTAL_STEPS[table]}
     for source, content in said:
         for name, value in content.get(table, {}).items():
@@ -150,11 +161,10 @@ def configure(
 def _read(path: Path, types: dict[str, type]) -> dict[str, Any]:
     """The content of a file, all of whose names and values are right."""
     try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     for name, value in content.items():
         if name in types:

@@ -339,15 +339,12 @@ class FittedSoftQ:
         return meta, arrays
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what `snapshot` gave."""
+        """Take over what `snapshot` gave, whole or, if it does not fit, not at all."""
         if not meta:
             return
-        self.dynamics = KernelDynamics.from_choices(meta["dynamics"])
-        self.center_states = arrays["center_states"]
-        self._solved_unit = arrays["unit"]
-        self.residual = float(meta["residual"])
-        # Checkpoints from before kernels had names hold Gaussians.
-        kernels = meta.get("kernels", ["gaussian"] * len(meta["baselines"]))
+        dynamics = KernelDynamics.from_choices(meta["dynamics"])
+        center_states, unit = arrays["center_states"], arrays["unit"]
+        residual, kernels = float(meta["residual"]), meta["kernels"]
         self.heads = [
             Head(
                 float(baseline),
@@ -363,3 +360,5 @@ class FittedSoftQ:
             )
             for i, (baseline, kernel) in enumerate(zip(meta["baselines"], kernels, strict=True))
         ]
+        self.dynamics, self.center_states = dynamics, center_states
+        self._solved_unit, self.residual = unit, residual

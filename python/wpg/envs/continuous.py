@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wpg.envs.maker import Maker, wrapper_names
 from wpg.envs.observations import ObservationRows
-from wpg.errors import UsageError
+from wpg.errors import EpisodeError, UsageError
 from wpg.supports import Box
 
 __all__ = ["ContinuousEnv", "ContinuousSpaces", "make", "refuse_wrapper"]
@@ -39,9 +39,15 @@ class ContinuousSpaces:
         self._observations = observations
         self._flatten = _observation_space(observations, name)
         self.rows_of = ObservationRows(observations)
+        self._shape = observations.shape
         if not isinstance(actions, gymnasium.spaces.Box):
             raise UsageError(
                 f"{name} has actions {actions}; wpg moves particles in a Box of actions"
+            )
+        if actions.dtype.kind != "f":
+            raise UsageError(
+                f"{name} has actions of dtype {actions.dtype}; wpg moves particles between whole "
+                "numbers too: it wants a Box of floats"
             )
         try:
             self.support = Box.from_space(actions)
@@ -53,11 +59,15 @@ class ContinuousSpaces:
         self.observation_size = int(gymnasium.spaces.flatdim(observations))
 
     def _observe(self, observation: Any) -> Float32:
-        flat = (
-            gymnasium.spaces.flatten(self._observations, observation)
-            if self._flatten
-            else np.asarray(observation)
-        )
+        if self._flatten:
+            flat = gymnasium.spaces.flatten(self._observations, observation)
+            return np.ascontiguousarray(flat, dtype=np.float32)
+        flat = np.asarray(observation)
+        if flat.shape != self._shape or flat.dtype.kind not in "fiub":
+            raise EpisodeError(
+                f"{self.name} gave an observation of dtype {flat.dtype} and shape {flat.shape}; "
+                f"its observation_space has {self._shape}"
+            )
         return np.ascontiguousarray(flat, dtype=np.float32).ravel()
 
 
@@ -101,7 +111,23 @@ class ContinuousEnv(ContinuousSpaces):
         observation, reward, terminated, truncated, _ = self.env.step(
             action.reshape(self._actions.shape).astype(self._actions.dtype)
         )
-        return self._observe(observation), float(reward), bool(terminated), bool(truncated)
+        if type(reward) is not float:
+            reward = self._number(reward)
+        if type(terminated) is not bool or type(truncated) is not bool:
+            terminated, truncated = self._flag(terminated), self._flag(truncated)
+        return self._observe(observation), reward, terminated, truncated
+
+    def _number(self, reward: Any) -> float:
+        value = np.asarray(reward)
+        if value.shape or value.dtype.kind not in "fiub":
+            raise EpisodeError(f"{self.name} gave reward {reward!r}; it must be a number")
+        return float(value)
+
+    def _flag(self, over: Any) -> bool:
+        value = np.asarray(over)
+        if value.shape or value.dtype.kind not in "iub":
+            raise EpisodeError(f"{self.name} said {over!r} for an end; it must be True or False")
+        return bool(value)
 
     def close(self) -> None:
         self.env.close()
@@ -120,7 +146,7 @@ def refuse_wrapper(env: Any, name: str) -> None:
 def _observation_space(space: gymnasium.Space[Any], name: str) -> bool:
     """Must observations of this space be flattened? UsageError if they are no vectors."""
     if isinstance(space, gymnasium.spaces.Box):
-        if len(space.shape) > 2 or space.dtype == np.uint8:
+        if len(space.shape) > 2 or (space.dtype == np.uint8 and len(space.shape) > 1):
             raise UsageError(
                 f"{name} has image observations {space.shape}; wpg takes vectors: wrap the "
                 "environment with features of your own"
@@ -152,6 +178,8 @@ def make(env_or_id: gymnasium.Env[Any, Any] | str) -> ContinuousEnv:
             f"{env_or_id} needs more packages: pip install 'wpg[{extra}]' "
             f"({str(error).splitlines()[0]})"
         ) from None
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        first = " ".join(str(error).split())
-        raise UsageError(f"no environment {env_or_id!r}: {first}") from None
+    except (gymnasium.error.Error, ImportError) as error:
+        said = " ".join(str(error).split())
+        if isinstance(error, (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound)):
+            said += " A module of yours that registers it: wpg --import MODULE ..."
+        raise UsageError(f"no environment {env_or_id!r}: {said}") from None

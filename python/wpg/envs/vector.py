@@ -70,7 +70,7 @@ class SideBySide(Protocol):
 
 
 class SingleEnv:
-    """One environment alone."""
+    """One environment alone; it belongs to somebody else."""
 
     num_envs = 1
     seeded = True
@@ -94,7 +94,7 @@ class SingleEnv:
         )
 
     def close(self) -> None:
-        self._env.close()
+        pass
 
 
 class ContinuousVectorEnv(ContinuousSpaces):
@@ -119,6 +119,7 @@ class ContinuousVectorEnv(ContinuousSpaces):
         self.mode = mode
         self.seeded = mode == AutoresetMode.DISABLED
         self._ended = np.ones(self.num_envs, np.bool_)
+        self._broken = False  # in the middle of a step, which will not end
 
     def _rows(self, observations: Any) -> Float32:
         if not self._flatten:
@@ -147,7 +148,9 @@ class ContinuousVectorEnv(ContinuousSpaces):
     def step(self, actions: Float32) -> VectorStep:
         ended_before = self._ended
         shaped = actions.reshape(self.num_envs, *self._actions.shape).astype(self._actions.dtype)
+        self._broken = True
         observations, rewards, terminated, truncated, info = self.env.step(shaped)
+        self._broken = False
         rows = self._rows(observations)
         self._ended = np.logical_or(terminated, truncated)
         begun: dict[int, Float32] = {}
@@ -171,7 +174,18 @@ class ContinuousVectorEnv(ContinuousSpaces):
         )
 
     def close(self) -> None:
-        self.env.close()
+        workers = self.env.unwrapped
+        if not (self._broken and isinstance(workers, AsyncVectorEnv)):
+            self.env.close()
+            return
+        # Gymnasium would wait for the answer of a worker that may have died. The others may look
+        # after SIGTERM themselves.
+        for process, pipe in zip(workers.processes, workers.parent_pipes, strict=True):
+            process.kill()
+            process.join()
+            if pipe is not None:
+                pipe.close()
+        workers.closed = True
 
 
 class _Several:
@@ -182,15 +196,15 @@ class _Several:
 
     def __init__(self, env: ContinuousEnv, num_envs: int, asynchronous: bool) -> None:
         self.num_envs = num_envs
-        self._name, self._maker, self._asynchronous = env.name, env.maker, asynchronous
+        self._env, self._asynchronous = env, asynchronous
         self._made: ContinuousVectorEnv | None = None
 
     def begin(self, seeds: dict[int, int]) -> dict[int, Float32]:
         if self._made is None:
-            maker = _InProcess(self._maker) if self._asynchronous else self._maker
+            maker = _InProcess(self._env.maker) if self._asynchronous else self._env.maker
             kind = AsyncVectorEnv if self._asynchronous else SyncVectorEnv
             vector = kind([maker] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
-            self._made = ContinuousVectorEnv(vector, self._name)
+            self._made = ContinuousVectorEnv(vector, self._env.name)
         return self._made.begin(seeds)
 
     def step(self, actions: Float32) -> VectorStep:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg.envs import ContinuousEnv, make
-from wpg.errors import EpisodeError, UsageError
-from wpg.evaluation import Evaluation
+from wpg.errors import UsageError
+from wpg.evaluation import Evaluation, first_observation, start_seed, taken_step
 from wpg.plots.film import best_ending, require_writer, write_film
 from wpg.runs import Run, load_agent
 
@@ -154,7 +154,7 @@ class _Film:
         max_steps: int | None,
     ) -> None:
         self.agent, self.env, self.mode, self.max_steps = agent, env, mode, max_steps
-        self.starts = [10_000 * seed + e for e in range(episodes)]  # as `wpg.evaluation` has them
+        self.starts = [start_seed(seed, e) for e in range(episodes)]
         self.returns: list[float] = []
         self.lengths: list[int] = []
 
@@ -162,18 +162,14 @@ class _Film:
         drawn = 0  # steps so far, which name the draws of actions
         for episode, start in enumerate(self.starts):
             total, length, over = 0.0, 0, False
-            observation = self.env.reset(start)
+            where = f"of episode {episode}"
+            observation = first_observation(self.env, start, where)
             yield self._titled(episode, length, total)
             while not over and length != self.max_steps:
                 action, _ = self.agent.predict(observation, mode=self.mode, step=drawn)
-                try:
-                    observation, reward, terminated, truncated = self.env.step(action)
-                except Exception as error:
-                    said = " ".join(str(error).split())
-                    raise EpisodeError(
-                        f"{self.env.name} raised {type(error).__name__} in step {length} of "
-                        f"episode {episode}: {said}"
-                    ) from error
+                observation, reward, terminated, truncated = taken_step(
+                    self.env, action, length, where
+                )
                 total, length, over = total + reward, length + 1, terminated or truncated
                 drawn += 1
                 yield self._titled(episode, length, total)

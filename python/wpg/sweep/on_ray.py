@@ -103,13 +103,14 @@ class RayTasks:
         """The processors of the cluster."""
         where = f"Ray at {self._address}" if self._address else "Ray"
         # A cluster that is started here takes its time on a busy machine, but answers.
-        deadline = time.monotonic() + (ANSWER_SECONDS if self._address else 10 * ANSWER_SECONDS)
+        patience = ANSWER_SECONDS if self._address else 10 * ANSWER_SECONDS
+        deadline = time.monotonic() + patience
         answers: list[Any] | None = []
         while not answers:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UsageError(
-                    f"{where} does not answer within {ANSWER_SECONDS} seconds{self._last_words()}"
+                    f"{where} does not answer within {patience} seconds{self._last_words()}"
                 )
             answers = self._answers.read(left)
             if answers is None:

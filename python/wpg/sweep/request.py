@@ -129,7 +129,7 @@ class SweepRun:
             changed = _changed(config["settings"], self.series.settings)
             if changed:
                 raise UsageError(f"{self.folder} is another run: {changed[0]}; move it away")
-        elif self.folder.exists() and _holds_something(self.folder):
+        elif self.folder.exists() and runs.holds_something(self.folder):
             raise UsageError(f"{self.folder} exists and is no run folder; move it away")
 
 
@@ -253,17 +253,11 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     ]
 
 
-def _holds_something(folder: Path) -> bool:
-    """Anything but what a process that was killed may have left before its first file."""
-    return not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())
-
-
 def is_sweep(folder: Path) -> bool:
     """Is there a sweep to go on with? UsageError if the folder holds anything else."""
     if (folder / FILE).exists():
         return True
-    if not folder.exists() or _holds_something(folder):
-        runs.choose_folder("", folder)
+    runs.choose_folder("", folder)
     return False
 
 

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from wpg.intervals import interquartile_mean, stratified_bootstrap
 from wpg.progress_line import LiveLine, duration
 from wpg.sweep.request import Request, SweepRun, is_sweep
 from wpg.sweep.workers import Processes, Workers
+from wpg.tables import aligned
 
 __all__ = ["sweep"]
 
@@ -135,7 +137,10 @@ class _Signals:
             self.count += 1
             self.first = self.first or signum
 
-        before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+        # Python lets only the main thread look after signals.
+        main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+        before = {number: signal.signal(number, note) for number in numbers}
         try:
             yield
         finally:
@@ -276,11 +281,4 @@ def _table(request: Request, every: list[SweepRun]) -> str:
             if len(scores) > 1:  # one run says nothing about others
                 interval = f"{_number(low)} to {_number(high)}"
         rows.append([one.env, one.label, seeds, mean, iqm, interval, seconds])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return aligned(rows, right=range(2, len(rows[0])))

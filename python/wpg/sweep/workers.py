@@ -3,8 +3,8 @@
 A process is started afresh, not forked: threads that this one has started would be missing in a
 fork. It reads what to do from a pipe and keeps its end: when the sweep's own process is gone,
 however it ended, the pipe is closed, and the run stops at the end of its step as after a SIGTERM.
-The kernel's parent-death signal would not do: it is about the thread that started the process, and
-misses a parent that dies before the child has asked for it.
+The operating system's parent-death signal would not do: it is about the thread that started the
+process, and misses a parent that dies before the child has asked for it.
 """
 
 from __future__ import annotations
@@ -169,8 +169,6 @@ def do(job: dict[str, Any]) -> None:
         _wait_until_free(folder)
         runs.resume(folder, quiet=True)
         return
-    for left in folder.glob(".*"):  # by a process that was killed before its first file
-        left.unlink()
     runs.train(
         job["env"],
         seed=job["seed"],
