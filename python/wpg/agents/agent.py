@@ -47,6 +47,7 @@ class Agent(ABC):
     progress: tuple[str, ...]  # columns of progress.csv: attributes
     numbers: tuple[str, ...] = CERTIFICATE  # attributes that a checkpoint keeps, perhaps NaN
     modes: tuple[str, ...] = ("best", "sample", "medoid", "all")  # of `predict`
+    resamples = False  # is a sampled action drawn among the particles of a cloud by Gibbs weights?
 
     def __init__(self, env_or_id: Any, *, seed: int, num_envs: int, async_envs: bool) -> None:
         self.env, envs = make_side_by_side(env_or_id, num_envs, asynchronous=async_envs)
@@ -167,8 +168,9 @@ class Agent(ABC):
 
         The episodes' transitions are held out: nothing is learnt from them. Of a few of them,
         evenly spaced, `bellman_residual` and `bellman_bias` are the root mean square and the mean
-        of the soft Bellman residual [reward], and `kl_to_gibbs` the mean KL [nats] of the acting
-        particles to the Gibbs policy of the critic where they led; see `wpg.agents.gibbs`. All are
+        of the soft Bellman residual [reward], and `kl_to_gibbs` the mean KL [nats] of
+        sampled actions to the Gibbs policy of the critic where they led, of the kernel agent an
+        upper bound; see `wpg.agents.gibbs`. All are
         functions of the agent alone: no draw of training is used up.
         """
         transitions: list[Any] = []

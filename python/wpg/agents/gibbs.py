@@ -1,5 +1,5 @@
-"""How far an agent's acting particles are from the Gibbs policy of its critic, and its critic from
-the soft Bellman equation: by importance, from particles whose density is known."""
+"""How far the actions that an agent samples are from the Gibbs policy of its critic, and its critic
+from the soft Bellman equation: by importance, from particles whose density is known."""
 
 from __future__ import annotations
 
@@ -57,15 +57,28 @@ def bellman_residual(
 
 
 def kl_to_gibbs(agent: Any, observations: Float32, log_z: Float64) -> tuple[Float64, Float64]:
-    """KL (S,) [nats] of the acting mixture m to the Gibbs policy, and the effective fraction (S,).
+    """KL (S,) [nats] of sampled actions to the Gibbs policy, and the effective fraction (S,).
+
+    Of an agent whose sampled action is one particle of the mixture m:
 
         KL = mean_i (log m_i - q_i/temperature) + log Z
 
-    over as many particles as the agent acts with; log_z (S,) is `log_partition`. The fraction is
-    what share of the particles the importance weights leave.
+    Of one that draws it among the N particles of a cloud by their Gibbs weights (`resamples`), the
+    upper bound whose mean over clouds this is:
+
+        KL <= E[log Z - log Z_N],   Z_N = mean_i exp(q_i/temperature) / m_i
+
+    over as many particles as the agent acts with; log_z (S,) is `log_partition`, whose own mean is
+    too low by about chi^2/(2 K) with K particles. The fraction is what share of the particles the
+    importance weights leave.
+
+    Source: the bound, Cremer, Morris, Duvenaud 2017; Domke, Sheldon 2018.
     """
     scaled, log_density = _particles(agent, observations, agent.config.particles)
-    kl = (log_density - scaled).mean(axis=1) + log_z
+    if agent.resamples:
+        kl = log_z - soft_value(scaled, log_density, 1.0)
+    else:
+        kl = (log_density - scaled).mean(axis=1) + log_z
     weight = np.exp(scaled - log_density - (scaled - log_density).max(axis=1, keepdims=True))
     kept = weight.sum(axis=1) ** 2 / (weight**2).sum(axis=1) / weight.shape[1]
     return kl, kept

@@ -93,6 +93,7 @@ class KernelWPG(Agent):
     critic_kind = "kernel"
     numbers = ("temperature", *CERTIFICATE)
     progress = ("temperature", "centers", *CERTIFICATE)
+    resamples = True
 
     def __init__(
         self,

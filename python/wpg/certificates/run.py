@@ -35,7 +35,7 @@ class RunCertificate:
     bellman_residual (n,) [reward]: q(s, a) - (r + discount V(s')) on transitions that the agent has
     not learned from, V(s') = temperature log int exp(q/temperature) dnu of the same critic. Its
     mean is the critic's bias where the agent goes; its spread holds the environment's noise too.
-    kl (P,) [nats]: KL of the acting particles' mixture to the Gibbs policy of the critic at probe
+    kl (P,) [nats]: KL of sampled actions (kernel agent: a bound) to the Gibbs policy at probe
     states; effective_fraction (P,): what share of the particles the importance weights leave, by
     which the kernel agent draws its actions; 1 where there is one particle.
     exact: where the environment knows its exact answer, a dict of comparisons with it.
@@ -85,7 +85,7 @@ class RunCertificate:
             f"Bellman residual on {d['held_out_transitions']} new transitions: mean "
             f"{d['bellman_residual_mean']:.4g} +- {d['bellman_residual_standard_error']:.2g}, rms "
             f"{d['bellman_residual_rms']:.4g} (rewards vary by {self.reward_spread:.4g})",
-            f"KL of the acting cloud to the Gibbs policy of the critic at {len(self.kl)} states: "
+            f"KL of sampled actions to the Gibbs policy of the critic at {len(self.kl)} states: "
             f"mean {d['kl_mean']:.4g} +- {d['kl_standard_error']:.2g}, largest "
             f"{d['kl_largest']:.4g}; importance weights keep "
             f"{100 * d['effective_fraction_mean']:.0f} % of the particles",
