@@ -396,7 +396,9 @@ def test_what_is_written_replaces_files_alone(tmp_path: Path) -> None:
             write_text(place, "after")
 
 
-def test_an_environment_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_environment_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from wpg.cli import main
 
     folder, module = tmp_path / "run", "registered_environments"
@@ -404,6 +406,10 @@ def test_an_environment_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--out", str(folder)]) == 0
     assert json.loads((folder / "config.json").read_text())["env"] == "tests/Slide-v0"
     assert main(["--import", module, "evaluate", str(folder), "--episodes", "1"]) == 0
+    (tmp_path / "here.py").write_text("import registered_environments")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert main(["--import", "here", "evaluate", str(folder), "--episodes", "1"]) == 0
     capsys.readouterr()
     assert "--import nothing_there: No module" in main_says(
         capsys, "--import", "nothing_there", "evaluate", folder

@@ -67,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
+        if arguments.modules:
+            sys.path.insert(
+                0, os.getcwd()
+            )  # where one's own modules are, also for the script `wpg`
         for module in arguments.modules:
             try:
                 importlib.import_module(module)
