@@ -40,22 +40,33 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(name: str, figures: dict[str, Any], started: dict[str, Any]) -> Path:
-    """Write bench/results/NAME.json and say so."""
-    RESULTS.mkdir(exist_ok=True)
+def write(
+    name: str,
+    figures: dict[str, Any],
+    started: dict[str, Any],
+    *,
+    date: str | None = None,
+    path: Path | None = None,
+) -> Path:
+    """Write bench/results/NAME.json, or `path`, and say so. `date` is today's by default."""
+    if path is None:
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{name}.json"
     arguments = [Path(sys.argv[0]).name, *sys.argv[1:]]
     where = Path(sys.argv[0]).resolve()
     with contextlib.suppress(ValueError):
         arguments[0] = str(where.relative_to(RESULTS.parent.parent))
     content = {
         "command": "python " + shlex.join(arguments),
-        "date": datetime.date.today().isoformat(),
+        "date": date or datetime.date.today().isoformat(),
         "machine": started,
         "figures": figures,
     }
-    path = RESULTS / f"{name}.json"
     aside = path.with_suffix(".json.tmp")  # a command that is stopped leaves the old file
     aside.write_text(json.dumps(content, indent=2) + "\n")
     aside.replace(path)
-    print(f"-> {path.relative_to(RESULTS.parent.parent)}")
+    shown = path.resolve()
+    with contextlib.suppress(ValueError):
+        shown = shown.relative_to(RESULTS.parent.parent)
+    print(f"-> {shown}")
     return path

@@ -42,6 +42,9 @@ py::array output(const py::handle& object, const char* name, const Shape& shape,
 void require_disjoint(const py::array& out, const char* out_name, const py::array& in,
                       const char* in_name);
 
+/// A real number, and no truth value?
+bool is_number(const py::handle& object);
+
 /// A real number, exactly as it was given: an int or float of Python or NumPy, no truth value.
 double number_of(const py::handle& object, const char* name, const std::string& wants);
 

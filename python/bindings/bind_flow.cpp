@@ -6,15 +6,6 @@
 namespace wpg::bindings {
 namespace {
 
-Scheme scheme_of(const std::string& name) {
-  if (name == "langevin") return Scheme::langevin;
-  if (name == "leimkuhler-matthews") return Scheme::leimkuhler_matthews;
-  if (name == "mala") return Scheme::mala;
-  if (name == "svgd") return Scheme::svgd;
-  if (name == "blob") return Scheme::blob;
-  throw py::value_error("scheme is '" + name + "', which has no compiled loop");
-}
-
 /// The moved particles and, for scheme mala, the acceptance (S,), otherwise None.
 template <class T>
 py::tuple run_flow(const py::handle& particles, const KernelQ<T>& critic, const py::handle& states,

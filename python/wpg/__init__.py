@@ -7,6 +7,7 @@ dimension, M centres.
     wpg.critics      soft Q-functions and their action gradients
     wpg.networks     the multilayer perceptrons behind a neural critic and policy
     wpg.density      what particles say about log pi
+    wpg.cuda         arrays on a CUDA device, which all of these take
     wpg.noise        named, counter-based randomness
     wpg.supports     where actions live
     wpg.squash       the unbounded variable behind a tanh or probit boundary
@@ -41,7 +42,7 @@ finally:
 
 _core.simd_isa()  # a WPG_SIMD that this machine does not have is refused here, not later
 
-from wpg import critics, density, envs, networks, noise, squash, supports, transport
+from wpg import critics, cuda, density, envs, networks, noise, squash, supports, transport
 from wpg.errors import CheckpointError, DivergenceError, NonFiniteError, UsageError
 from wpg.threads import get_num_threads, num_threads, set_num_threads, set_simd_isa, simd_isa
 from wpg.transport import flow
@@ -60,6 +61,7 @@ __all__ = [
     "NonFiniteError",
     "UsageError",
     "critics",
+    "cuda",
     "density",
     "envs",
     "flow",

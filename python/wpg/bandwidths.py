@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
+from wpg.cuda import DeviceArray, routines
 
 __all__ = ["particle_bandwidth", "real_number"]
 
@@ -24,8 +25,8 @@ def real_number(value: Any, name: str, wants: str = "a number") -> float:
 
 
 def particle_bandwidth(
-    bandwidth: float | NDArray[Any] | None, particles: NDArray[Any], *, least: str = "positive"
-) -> float | NDArray[Any]:
+    bandwidth: float | NDArray[Any] | None, particles: Any, *, least: str = "positive"
+) -> Any:
     """The bandwidth as it was given, if it is finite and as large as `least` says; for None that of
     the median rule.
 
@@ -36,18 +37,24 @@ def particle_bandwidth(
     Parameters
     ----------
     bandwidth : number or (S,) [action], or None
-    particles : (S, N, D) [action], checked already
+    particles : (S, N, D) [action], checked already; a `wpg.cuda.DeviceArray` for those on a device,
+        where a bandwidth of each state lies on the device too and is not looked at
     least : "positive", or "not negative" where 0 is a bandwidth too
 
     Returns
     -------
     number, as it was given, or (S,) [action] in the particles' dtype.
     """
+    on_device = isinstance(particles, DeviceArray)
+    if bandwidth is None and on_device:
+        return routines.median_bandwidth(particles=particles)  # infinity is NaN to them
     if bandwidth is None:
         medians = _core.median_bandwidth(particles=particles)
         medians[np.isinf(medians)] = np.nan
         return medians
     S, dtype = particles.shape[0], particles.dtype
+    if on_device and not isinstance(bandwidth, Real):
+        return bandwidth
     if isinstance(bandwidth, np.ndarray):
         _require_array(bandwidth, S, dtype)
         values = bandwidth

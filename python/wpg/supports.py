@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Box", "Support", "Torus", "cloud_array", "plain_cloud", "support_arrays"]
+__all__ = ["Box", "Support", "Torus", "support_arrays"]
 
 
 _Arrays = dict[tuple[int, DTypeLike], tuple[str, NDArray[Any], NDArray[Any]]]
@@ -202,37 +202,7 @@ class Torus:
 Support = Box | Torus | None
 
 
-def cloud_array(array: Any, name: str) -> NDArray[Any]:
-    """The array, if it is points (S, N, D) of float32 or float64; else an error that names it."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} is {type(array)}; it must be a NumPy array of float32 or float64")
-    if array.ndim != 3 or array.shape[2] < 1:
-        raise ValueError(f"{name} has shape {array.shape}; it must be (S, N, D) with D >= 1")
-    if array.dtype.type not in (np.float32, np.float64):
-        raise TypeError(f"{name} has dtype {array.dtype}; it must be float32 or float64")
-    return array
-
-
-def plain_cloud(array: Any, name: str) -> NDArray[Any]:
-    """`cloud_array` with all that the compiled core asks, for what it sees by another name."""
-    cloud = cloud_array(array, name)
-    if isinstance(cloud, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost; give a plain array")
-    if not cloud.dtype.isnative:
-        raise TypeError(f"{name} has dtype {cloud.dtype}; it must be in native byte order")
-    if not cloud.flags.c_contiguous:
-        raise ValueError(
-            f"{name} with shape {cloud.shape} is not C-contiguous; give "
-            f"np.ascontiguousarray({name})"
-        )
-    if not cloud.flags.aligned:
-        raise ValueError(f"{name} is not aligned to its item size; give a copy")
-    return cloud
-
-
-def support_arrays(
-    support: Support, cloud: NDArray[Any]
-) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
+def support_arrays(support: Support, cloud: Any) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
     """(kind, low, high) of a support in the dtype of the cloud, or None for R^D."""
     if support is None:
         return None

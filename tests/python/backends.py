@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
+import pytest
 
 import wpg
+from devices import DEVICE, WHY_NOT, fetch, on_device
 from wpg.noise import STREAMS
 from wpg.reference import critics, density, mala, noise, transport
 
-__all__ = ["BACKENDS", "Cpu", "Reference"]
+__all__ = ["BACKENDS", "PLACES", "Cpu", "Cuda", "Reference"]
 
 
 class Cpu:
@@ -31,6 +34,55 @@ class Cpu:
     @staticmethod
     def kernel_q(critic: wpg.critics.KernelQ, states: Any, particles: Any) -> Any:
         return critic.value_and_action_gradient(states, particles)
+
+
+class Cuda:
+    """The CUDA routines: arrays go to a device and what is returned comes back."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("kde_log_density", "kernel_stein_discrepancy", "adaptive_step_size"):
+            pytest.skip(f"{name} runs on the CPU alone")
+        return self.on_device(getattr(Cpu, name))
+
+    @classmethod
+    def on_device(cls, routine: Any) -> Any:
+        """The routine, given NumPy arrays, with what it returns as NumPy arrays."""
+        if DEVICE is None:
+            pytest.skip(WHY_NOT)
+        return functools.partial(cls._call, routine)
+
+    @staticmethod
+    def _call(routine: Any, *given: Any, **rule: Any) -> Any:
+        def there(x: Any) -> Any:
+            if isinstance(x, np.ndarray):
+                return on_device(x)
+            if isinstance(x, wpg.critics.KernelQ):
+                arrays = (x.center_states, x.center_actions, x.weights)
+                return wpg.critics.KernelQ(
+                    *(on_device(array) for array in arrays),
+                    state_lengthscale=x.state_lengthscale,
+                    action_lengthscale=x.action_lengthscale,
+                    kernel=x.kernel,
+                )
+            return OnDevice(x) if hasattr(x, "value_and_action_gradient") else x
+
+        # What a preconditioner or a support holds stays where it is.
+        back = routine(
+            *(there(x) for x in given),
+            **{k: x if k == "preconditioner" else there(x) for k, x in rule.items()},
+        )
+        return tuple(fetch(x) for x in back) if isinstance(back, tuple) else fetch(back)
+
+
+class OnDevice:
+    """A critic of NumPy arrays that is asked with arrays on a device."""
+
+    def __init__(self, critic: Any) -> None:
+        self.critic = critic
+
+    def value_and_action_gradient(self, states: Any, particles: Any) -> Any:
+        found = self.critic.value_and_action_gradient(fetch(states), fetch(particles))
+        return tuple(on_device(np.ascontiguousarray(x)) for x in found)
 
 
 class Reference:
@@ -118,4 +170,5 @@ class Reference:
         )
 
 
-BACKENDS = {"reference": Reference(), "cpu": Cpu()}
+PLACES = {"cpu": lambda routine: routine, "cuda": Cuda.on_device}
+BACKENDS = {"reference": Reference(), "cpu": Cpu(), "cuda": Cuda()}

@@ -35,13 +35,13 @@ def cloud(*, S=3, N=40, D=3, dtype=np.float64, seed=0):
 
 @pytest.mark.twin
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_velocity_is_within_its_stated_error_of_the_twin(dtype):
+def test_velocity_is_within_its_stated_error_of_the_twin(place, dtype):
     isas = available_simd_isas()
     for n, case in enumerate(cases(500, dtype, seed=2)):
         size = {"temperature": case.temperature, "bandwidth": case.bandwidth}
         want = twin.blob_velocity(case.particles, case.drift, **size)
         with simd(isas[n % len(isas)]):
-            found = blob_velocity(case.particles, case.drift, **size)
+            found = place(blob_velocity)(case.particles, case.drift, **size)
         assert found.dtype == dtype
         # The twin, in float64, is off by as much as the routine in float64.
         allowed = stated_error(case) * (2 if dtype == np.float64 else 1)

@@ -13,7 +13,9 @@ PACKAGE = ROOT / "python" / "wpg"
 
 # Lower may not import upper, siblings do not import each other. A package is one node.
 LAYERS: list[set[str]] = [
-    {"reference", "_core", "errors", "supports", "numpy_policy"},
+    {"reference", "_core", "_cuda", "errors", "supports", "numpy_policy"},
+    {"cuda"},
+    {"arrays"},
     {"exact", "threads", "noise", "squash", "bandwidths", "networks"},
     {
         "transport",
@@ -102,7 +104,7 @@ def test_cpp_includes_point_down() -> None:
         "networks": {"base", "networks"},
         "flow": {"base", "transport", "density", "critics", "flow"},
     }
-    for path in sorted((ROOT / "cpp" / "wpg").rglob("*.[hc]pp")):
+    for path in sorted((ROOT / "cpp" / "wpg").rglob("*.[hc][pu]*")):
         folder = path.relative_to(ROOT / "cpp" / "wpg").parts[0]
         text = path.read_text()
         for other in re.findall(r'#include "wpg/(\w+)/', text):
@@ -111,8 +113,8 @@ def test_cpp_includes_point_down() -> None:
         assert "Python.h" not in text, path.name
         if path.suffix == ".hpp":
             assert "<Eigen" not in text, f"{path.name}: Eigen belongs into .cpp files"
-        if path.name.endswith("_math.hpp"):
-            assert "<vector>" not in text, f"{path.name}: formulas hold no containers"
+        if path.name.endswith("_math.hpp") or path.suffix == ".cu":
+            assert "<vector>" not in text, f"{path.name}: formulas and kernels hold no containers"
 
 
 def test_openmp_is_spelled_in_one_file() -> None:

@@ -61,7 +61,7 @@ def test_bits_depend_on_no_thread_and_no_instruction_set(shape, name, dtype):
 
 @pytest.mark.twin
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_it_equals_its_naive_twin_on_a_thousand_cases(dtype):
+def test_it_equals_its_naive_twin_on_a_thousand_cases(place, dtype):
     """Squashed boxes, whose bound is another one, are in test_squash.py."""
     random, u = np.random.default_rng(1), float(np.finfo(dtype).eps) / 2
     supports = [None, Box(-0.9, 0.7), Torus(0.8), Box([-0.9, -2], [0.7, 5])]
@@ -72,7 +72,7 @@ def test_it_equals_its_naive_twin_on_a_thousand_cases(dtype):
         drift *= dtype(10.0 ** random.uniform(-2, 1))
         rule = {"step_size": step_size, "temperature": temperature}
         xi = [draws(shape, case, k, dtype) for k in (7, 8)]
-        found = leimkuhler_matthews(a, drift, seed=case, step=7, support=support, **rule)
+        found = place(leimkuhler_matthews)(a, drift, seed=case, step=7, support=support, **rule)
         arrays = None if support is None else support.arrays(2, dtype)
         want = reference.leimkuhler_matthews(a, drift, *xi, support=arrays, **rule)
         # |a| <= 0.8, step_size |drift| <= 0.2 |drift|, noise 0.64 * 6: ten roundings of their sum,

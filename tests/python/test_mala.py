@@ -55,7 +55,7 @@ def nowhere(S):
 @pytest.mark.twin
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SUPPORTS)
-def test_it_equals_its_naive_twin_on_many_cases(name, dtype):
+def test_it_equals_its_naive_twin_on_many_cases(place, name, dtype):
     """200 clouds a support, 1000 in all: the same particles are accepted, and they are where the
     twin puts them; steps from a tenth of the support to several."""
     random = np.random.default_rng(2)
@@ -68,7 +68,7 @@ def test_it_equals_its_naive_twin_on_many_cases(name, dtype):
         critic = waves(10.0 ** random.uniform(-1, 1))
         eta = float(dtype(10.0 ** random.uniform(-2, 0.5)))
         tau = float(dtype(random.uniform(0.1, 1)))
-        found, rate = mala(
+        found, rate = place(mala)(
             a,
             critic,
             nowhere(1).astype(dtype),

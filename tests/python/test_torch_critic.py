@@ -80,3 +80,24 @@ def test_an_agent_trains_it_and_goes_on_from_a_file(example: Any, tmp_path: Path
         np.testing.assert_array_equal(array, again.critic.arrays()[name], err_msg=name)
     with pytest.raises(wpg.CheckpointError, match="owner"):
         wpg.WPG.load(tmp_path / "half.npz")
+
+
+def test_the_example_on_a_gpu_runs_without_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = EXAMPLE.with_name("torch_cuda.py")
+    if not path.exists():
+        pytest.skip("the examples are not beside the tests")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    spec = importlib.util.spec_from_file_location("torch_cuda", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(["--states", "8", "--particles", "16", "--steps", "60"])
+    said = capsys.readouterr().out
+    assert "60 steps of 128 particles on cpu" in said
+    # 768 coordinates near N(0, 1/16): the spread is off by 0.25 / sqrt(2 * 768) = 0.006, the step's
+    # bias by 4 %, and the network, whose slopes are below 1, by little.
+    spread = float(said.split("deviation ")[1].split(";")[0])
+    assert abs(spread - 0.25) < 0.05

@@ -5,13 +5,10 @@
 
 #include <cstdint>
 
+#include "wpg/base/streams.hpp"
 #include "wpg/base/view.hpp"
 
 namespace wpg {
-
-/// Particles whose draws share one Philox block.
-template <class T>
-inline constexpr std::int64_t kGroup = sizeof(T) == 4 ? 4 : 2;
 
 struct Block {
   std::int64_t first_state, states, first_particle, particles;

@@ -64,6 +64,45 @@ WPG_FORMULA V power_of_two_or_zero(V x) {
   return power_of_two_within<V>(larger(V(all_lanes<V>(sizeof(T) == 4 ? T(-127) : T(-1023))), x));
 }
 
+/// power_of_two_or_zero by a GPU's own instruction, where there is one: in float a relative error
+/// below 2.4e-7 (two units of the last place), and 0 for results below 2^-126.
+template <class T>
+WPG_FORMULA T power_of_two_of_device(T x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) {
+    T power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+    return power;
+  }
+#endif
+  return power_of_two_or_zero<T>(x);
+}
+
+/// The square root, and 1 over it, likewise: in float a relative error below 2.4e-7 on a GPU.
+template <class V>
+WPG_FORMULA V square_root_of_device(V x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(V) == 4) {
+    V root;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(x));
+    return root;
+  }
+#endif
+  return square_root(x);
+}
+
+template <class V>
+WPG_FORMULA V inverse_square_root_of_device(V x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(V) == 4) {
+    V root;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(x));
+    return root;
+  }
+#endif
+  return 1 / square_root(x);
+}
+
 /// power_of_two up to a constant factor, in fewer multiplications where there is an instruction for
 /// it, and with a sign (+0 or -0): kScale of(x, sign) = sign 2^x. Relative error below 4.5e-7 in
 /// float. Without kLimited x must be at least -120 (float), -1000 (double); with it, below, the

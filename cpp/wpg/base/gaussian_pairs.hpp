@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "wpg/base/gaussian_pairs_math.hpp"
 #include "wpg/base/pair_plan.hpp"
 #include "wpg/base/scratch.hpp"
 #include "wpg/base/simd.hpp"
@@ -24,10 +25,6 @@ namespace wpg {
 /// Particles of a tile: with two tiles of the kernel it stays in the first-level cache.
 template <class T>
 inline constexpr std::int64_t kPairTile = 128 / sizeof(T);
-
-/// Below this bandwidth 1/l^2 overflows or nearly so; it counts as 0.
-template <class T>
-inline constexpr T kLeastBandwidth = sizeof(T) == 4 ? T(0x1p-62) : T(0x1p-510);
 
 namespace WPG_ISA {
 

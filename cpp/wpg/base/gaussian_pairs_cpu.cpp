@@ -8,11 +8,6 @@ namespace wpg {
 namespace WPG_ISA {
 namespace {
 
-/// Exponents -log2(e) |x - middle|^2 / (2 l^2) of a cloud whose squares are expanded are above
-/// -kNear, those of its pairs above -4 kNear: the power of two needs no guard.
-template <class T>
-inline constexpr T kNear = T(31);
-
 /// Exponent of a particle that fills up a tile: 2^-94 and less beside any other.
 template <class T>
 inline constexpr T kAbsent = T(94);

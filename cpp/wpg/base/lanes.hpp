@@ -8,22 +8,33 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 // WPG_INLINE is for members, WPG_FORMULA for functions.
 #if defined(__CUDACC__)
 #define WPG_INLINE __host__ __device__ inline
 #define WPG_FORMULA __host__ __device__ static inline
+#define WPG_UNROLL(count) _Pragma("unroll")
 #elif defined(__GNUC__)
 // Internal linkage and always inlined: a file that is compiled once per instruction set must not
 // leave a symbol that the linker could merge with another instruction set's copy.
 #define WPG_INLINE inline __attribute__((always_inline))
 #define WPG_FORMULA static WPG_INLINE
+#define WPG_PRAGMA(text) _Pragma(#text)
+#define WPG_UNROLL(count) WPG_PRAGMA(GCC unroll count)
 #else
 #define WPG_INLINE inline
 #define WPG_FORMULA static inline
+#define WPG_UNROLL(count)
 #endif
 
 namespace wpg {
+
+/// As variables: device code may not call functions of std::numeric_limits.
+template <class T>
+inline constexpr T kInfinity = std::numeric_limits<T>::infinity();
+template <class T>
+inline constexpr T kNotANumber = std::numeric_limits<T>::quiet_NaN();
 
 /// For a lane type (a number or a vector of numbers): the number in each lane, and the signed and
 /// unsigned integers of the same width.
@@ -112,7 +123,13 @@ WPG_FORMULA float to_number(std::int32_t x) { return static_cast<float>(x); }
 
 /// Low 32 bits of a times m, all 64 bits of the product; high bits of a are ignored.
 WPG_FORMULA std::uint64_t multiply_low_words(std::uint64_t a, std::uint32_t m) {
+#if defined(__CUDA_ARCH__)
+  std::uint64_t product;  // the compiler's own multiplication adds high words of zero
+  asm("mul.wide.u32 %0, %1, %2;" : "=l"(product) : "r"(static_cast<std::uint32_t>(a)), "r"(m));
+  return product;
+#else
   return (a & 0xFFFFFFFFu) * m;
+#endif
 }
 
 }  // namespace wpg

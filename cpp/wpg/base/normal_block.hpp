@@ -89,7 +89,7 @@ class NormalBlock {
     for (int k = 0; k < kGroup<T>; ++k) {
       T* word = column(k);
       for (std::int64_t b = 0; b < blocks; b += kLanes<T>) {
-        store(word + b, V(minus_two_log_of_uniform<V>(load<U>(word + b)) * T(0.5)));
+        store(word + b, exponential_of<V>(load<U>(word + b)));
       }
     }
     place(block, to);

@@ -34,6 +34,12 @@ WPG_FORMULA V minus_two_log_of_uniform(unsigned_of<V> word) {
   }
 }
 
+/// A standard exponential, -log of a uniform number.
+template <class V>
+WPG_FORMULA V exponential_of(unsigned_of<V> word) {
+  return minus_two_log_of_uniform<V>(word) * number_of<V>(0.5);
+}
+
 /// A point on the unit circle, uniform for a uniform word: an angle in +-pi/4 from all but the top
 /// two bits, its cosine's sign from the top bit, and which coordinate is which from the next.
 template <class V>

@@ -57,13 +57,9 @@ WPG_FORMULA void philox_round(PhiloxWords<L>& c, L key0, L key1) {
 /// before it, and independent counters fill the time. The first rounds may have been done already.
 template <int kFirstRound, int kCounters, class L>
 WPG_FORMULA void philox4x32(PhiloxWords<L> (&counters)[kCounters], const PhiloxKeys<L>& keys) {
-#if defined(__GNUC__)
-#pragma GCC unroll 10
-#endif
+  WPG_UNROLL(10)
   for (int round = kFirstRound; round < kPhiloxRounds; ++round) {
-#if defined(__GNUC__)
-#pragma GCC unroll 8
-#endif
+    WPG_UNROLL(8)
     for (int i = 0; i < kCounters; ++i) {
       philox_round(counters[i], keys.word[2 * round], keys.word[2 * round + 1]);
     }

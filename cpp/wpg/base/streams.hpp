@@ -42,6 +42,10 @@ enum class Stream : std::uint32_t {
 
 inline constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 40;
 
+/// Neighbouring particles whose draws come from one counter.
+template <class T>
+inline constexpr std::int64_t kGroup = sizeof(T) == 4 ? 4 : 2;
+
 /// counter3 without its coordinate.
 WPG_FORMULA std::uint32_t stream_word(Stream stream, std::uint64_t step) {
   return (static_cast<std::uint32_t>(stream) << 24) |

@@ -7,16 +7,9 @@
 #include <vector>
 
 #include "wpg/base/checks.hpp"
-#include "wpg/base/squash_math.hpp"
+#include "wpg/base/fold_math.hpp"
 
 namespace wpg {
-
-/// box_tanh and box_probit: steps are taken in an unbounded variable (squash_math.hpp).
-enum class SupportKind { unbounded, box_reflect, box_clip, box_tanh, box_probit, torus };
-
-inline bool is_squashed(SupportKind kind) {
-  return kind == SupportKind::box_tanh || kind == SupportKind::box_probit;
-}
 
 /// Per-coordinate constants of a support, precomputed once per call.
 /// Box: low <= a <= high. Torus: 0 <= a < period, kept as low = 0, high = period.
@@ -27,6 +20,14 @@ struct Support {
   std::vector<T> least, most;  // squashed boxes: the numbers next to the walls that have a finite y
 
   static Support unbounded() { return {}; }
+
+  /// What a step looks at in coordinate d: a squashed box wants its width, half the period,
+  /// exactly.
+  Walls<T> walls(std::int64_t d) const {
+    const auto i = static_cast<std::size_t>(d);
+    if (!is_squashed(kind)) return {low[i], high[i], period[i], inverse_period[i], T(0), T(0)};
+    return {low[i], high[i], period[i] / 2, inverse_period[i] * 2, least[i], most[i]};
+  }
 
   static Support box(const T* low, const T* high, std::int64_t dimension, SupportKind kind) {
     WPG_REQUIRE(kind != SupportKind::unbounded && kind != SupportKind::torus,

@@ -5,6 +5,7 @@
 
 #include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
+#include "wpg/critics/kernel_q_checks.hpp"
 #include "wpg/critics/kernel_q_cpu.hpp"
 #include "wpg/critics/profiles/profiles_math.hpp"
 
@@ -16,12 +17,9 @@ std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 template <class T>
 std::vector<T> unit_of(const T* lengthscale, std::int64_t count, double profile_unit,
                        const char* name) {
+  require_lengthscales(lengthscale, count, name);
   std::vector<T> unit;
   for (std::int64_t i = 0; i < count; ++i) {
-    WPG_REQUIRE(
-        std::isfinite(lengthscale[i]) && lengthscale[i] > 0 && std::isfinite(1 / lengthscale[i]),
-        std::string(name) + "[" + std::to_string(i) + "] is " + number_text(lengthscale[i]) +
-            "; it must be finite and positive");
     unit.push_back(static_cast<T>(profile_unit / lengthscale[i]));
   }
   return unit;
@@ -63,11 +61,7 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
       observation_size_(observation_size),
       action_size_(action_size),
       profile_(profile) {
-  WPG_REQUIRE(
-      centers >= 1 && observation_size >= 1 && action_size >= 1,
-      "KernelQ needs at least one centre, one observation and one action coordinate; got M = " +
-          std::to_string(centers) + ", O = " + std::to_string(observation_size) +
-          ", D = " + std::to_string(action_size));
+  require_kernel_q_sizes(centers, observation_size, action_size);
   const auto require_finite = [](const T* numbers, std::int64_t count, const char* name) {
     WPG_REQUIRE(
         std::all_of(numbers, numbers + count, [](T number) { return std::isfinite(number); }),
@@ -147,10 +141,7 @@ KernelQ<T>::KernelQ(const T* center_states, const T* center_actions, const T* we
 template <class T>
 void KernelQ<T>::evaluate(T* values, T* gradient, const T* states, const T* particles,
                           const CloudShape& shape) const {
-  require_shape(shape);
-  WPG_REQUIRE(shape.dimension == action_size_,
-              "particles have D = " + std::to_string(shape.dimension) +
-                  "; this KernelQ has D = " + std::to_string(action_size_));
+  require_kernel_q_shape(shape, action_size_);
   if (shape.size() == 0) return;
   const std::int64_t work = centers_ * (observation_size_ + shape.per_state());
   parallel_for(shape.states, work, [&](std::int64_t first, std::int64_t last) {

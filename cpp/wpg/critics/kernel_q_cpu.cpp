@@ -7,6 +7,7 @@
 #include "wpg/base/exponential_math.hpp"
 #include "wpg/base/scratch.hpp"
 #include "wpg/base/simd.hpp"
+#include "wpg/critics/kernel_q_math.hpp"
 #include "wpg/critics/profiles/profiles_math.hpp"
 
 namespace wpg {
@@ -21,13 +22,6 @@ constexpr std::int64_t kChunk = 2048 / static_cast<std::int64_t>(sizeof(T));
 // above -120, where powers of two want no check. For exponents that a slice keeps it is far away.
 template <class T>
 constexpr T kLeastExponent = sizeof(T) == 4 ? T(-100) : T(-950);
-
-/// term with the sign of the weight: signs are +0 or -0.
-template <class V>
-WPG_FORMULA V with_sign(V term, V sign) {
-  using U = unsigned_of<V>;
-  return same_bits<V>(U(same_bits<U>(term) ^ same_bits<U>(sign)));
-}
 
 // ---------------------------------------------------------------- the centres of a state
 
@@ -270,15 +264,9 @@ StateSlice<T> slice_of_profile(const KernelQ<T>& q, const T* state, T* memory) {
   StateSlice<T> slice = {scratch.kept, nullptr, scratch.blocks, 0, 0, 0, finite};
   if (!finite || padded == 0) return slice;
 
-  T centers = 1, bits = 0;  // log2 of the number of centres, rounded up
-  while (centers < static_cast<T>(q.centers())) {
-    centers *= 2;
-    bits += 1;
-  }
-  const T below = bits + (sizeof(T) == 4 ? 24 : 53);
-  // No exponent is lower than this; where all are, every term is 0.
-  constexpr T kLowest = T(-1e6);
-  Search<T> search{q, scratch.point, scratch.exponents, scratch.leaves, 0, kLowest, below};
+  const T below = skipping_range<T>(q.centers());
+  Search<T> search{q,    scratch.point, scratch.exponents, scratch.leaves, 0, kLowestExponent<T>,
+                   below};
   search_centers_of_size<T, P>(search);
   // Relative to the largest, no power of two overflows, whatever the weights.
   T power = std::ceil(search.highest);

@@ -3,14 +3,15 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "wpg/base/pair_plan.hpp"
 #include "wpg/base/parallel.hpp"
 #include "wpg/density/bandwidth.hpp"
+#include "wpg/flow/flow_checks.hpp"
 #include "wpg/flow/flow_cpu.hpp"
 #include "wpg/transport/blob.hpp"
-#include "wpg/transport/langevin_checks.hpp"
 #include "wpg/transport/svgd.hpp"
 
 namespace wpg {
@@ -29,22 +30,6 @@ void run_move(T* out, const T* particles, const T* velocity, const CloudShape& s
               const LangevinParameters<T>& parameters, const Support<T>& support,
               const BlockPlan<T>& plan, std::int64_t first, std::int64_t last) {
   WPG_CALL(move_along<T>(out, particles, velocity, shape, parameters, support, plan, first, last))
-}
-
-/// What a velocity between particles asks beyond require_langevin.
-template <class T>
-void require_pair_kernel(const CloudShape& shape, const FlowParameters<T>& parameters,
-                         const Support<T>& support) {
-  WPG_REQUIRE(support.kind == SupportKind::unbounded || support.kind == SupportKind::box_reflect ||
-                  support.kind == SupportKind::torus,
-              "svgd and blob carry an entropy of actions and move them in action units; use "
-              "boundary 'reflect'");
-  if (parameters.bandwidth.data != nullptr) {
-    require_bandwidth(parameters.bandwidth, shape.states);
-  } else {
-    WPG_REQUIRE(shape.particles >= 1,
-                "particles has N = 0; the median rule for the bandwidth needs at least one");
-  }
 }
 
 /// The velocities of a state that is split need all of its particles: step after step over all
@@ -80,27 +65,23 @@ void flow_step_by_step(T* out, const T* particles, const KernelQ<T>& critic, con
 
 }  // namespace
 
+Scheme scheme_of(const std::string& name) {
+  if (name == "langevin") return Scheme::langevin;
+  if (name == "leimkuhler-matthews") return Scheme::leimkuhler_matthews;
+  if (name == "mala") return Scheme::mala;
+  if (name == "svgd") return Scheme::svgd;
+  if (name == "blob") return Scheme::blob;
+  throw std::invalid_argument("scheme is '" + name +
+                              "'; it must be 'langevin', 'leimkuhler-matthews', 'mala', 'svgd' or "
+                              "'blob'");
+}
+
 template <class T>
 void flow(T* out, T* acceptance, const T* particles, const KernelQ<T>& critic, const T* states,
           const CloudShape& shape, const FlowParameters<T>& parameters, const Support<T>& support) {
   const bool mala = parameters.scheme == Scheme::mala;
-  mala ? require_mala(shape, parameters.step, support)
-       : require_langevin(shape, parameters.step, support);
-  require_steps(parameters.step.step, parameters.steps,
-                parameters.scheme == Scheme::leimkuhler_matthews ? Stream::leimkuhler_matthews
-                                                                 : Stream::langevin);
   const bool pairs = has_pair_kernel(parameters.scheme);
-  if (pairs) {
-    require_pair_kernel(shape, parameters, support);
-  } else {
-    WPG_REQUIRE(parameters.bandwidth.data == nullptr,
-                "bandwidth belongs to schemes with a kernel between particles, svgd and blob");
-  }
-  WPG_REQUIRE(shape.dimension == critic.action_size(),
-              "particles have D = " + std::to_string(shape.dimension) +
-                  "; the critic has D = " + std::to_string(critic.action_size()));
-  const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
-  require_same_or_disjoint(out, bytes, particles, bytes, "particles");
+  require_flow(out, particles, shape, parameters, support, critic.action_size());
   if (shape.size() == 0) return;
   const PairPlan plan(shape);
   if (pairs && plan.splits()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "wpg/base/support.hpp"
 #include "wpg/critics/kernel_q.hpp"
@@ -10,6 +11,9 @@
 namespace wpg {
 
 enum class Scheme { langevin, leimkuhler_matthews, mala, svgd, blob };
+
+/// By the name it has in Python; throws std::invalid_argument with the names there are.
+Scheme scheme_of(const std::string& name);
 
 /// Does it move particles along a velocity with a kernel between them, without noise?
 constexpr bool has_pair_kernel(Scheme scheme) {

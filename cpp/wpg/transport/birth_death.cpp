@@ -8,8 +8,6 @@
 
 #include "wpg/base/checks.hpp"
 #include "wpg/base/parallel.hpp"
-#include "wpg/base/philox.hpp"
-#include "wpg/base/streams.hpp"
 #include "wpg/transport/birth_death_math.hpp"
 
 namespace wpg {
@@ -34,10 +32,11 @@ class Population {
     double sum = 0;
     for (std::int64_t i = 0; i < N_; ++i) {
       const auto q = static_cast<double>(q_values[i]), log_pi = static_cast<double>(log_density[i]);
-      if (!std::isfinite(log_pi) || !(q < std::numeric_limits<double>::infinity())) return false;
-      if (!std::isfinite(q)) continue;
+      const Standing standing = standing_of(log_pi, q);
+      if (standing == Standing::lost) return false;
+      if (standing == Standing::forbidden) continue;
       allowed_.push_back(i);
-      excess_[static_cast<std::size_t>(i)] = log_pi - q / temperature;
+      excess_[static_cast<std::size_t>(i)] = birth_death_excess(log_pi, q, temperature);
       sum += excess_[static_cast<std::size_t>(i)];
     }
     if (N_ < 2 || allowed_.empty()) return true;
@@ -47,11 +46,10 @@ class Population {
                         static_cast<double>(parameters_.step_size[state]);
     for (const std::int64_t i : allowed_) {
       const double excess = excess_[static_cast<std::size_t>(i)] - mean;
-      const Draws draws = draws_of(i, state);
+      const EventDraws draws = draws_of(i, state);
       const double chance = chance_of_event(time * std::abs(excess));
       if (ancestors[i] != i || !(uniform_of(draws.event) < chance)) continue;
-      const std::int64_t choice = choice_of(draws.choice, N_ - 1);
-      const std::int64_t other = choice + (choice >= i ? 1 : 0);
+      const std::int64_t other = other_particle(draws.choice, i, N_);
       if (excess > 0) {
         ancestors[i] = ancestors[other];
       } else {
@@ -62,16 +60,8 @@ class Population {
   }
 
  private:
-  struct Draws {
-    std::uint64_t event, choice;
-  };
-
-  Draws draws_of(std::int64_t particle, std::int64_t state) const {
-    const auto words = philox4x32<std::uint64_t>(
-        static_cast<std::uint64_t>(particle), static_cast<std::uint64_t>(state),
-        parameters_.step & 0xFFFFFFFFu, stream_word(Stream::birth_death, parameters_.step), keys_);
-    constexpr std::uint64_t kLow = 0xFFFFFFFFu;
-    return {(words.x0 & kLow) | words.x1 << 32, (words.x2 & kLow) | words.x3 << 32};
+  EventDraws draws_of(std::int64_t particle, std::int64_t state) const {
+    return event_draws(particle, state, parameters_.step, keys_);
   }
 
   void replace_forbidden(std::int32_t* ancestors, std::int64_t state) const {

@@ -8,10 +8,9 @@
 
 #include <cstring>
 
+#include "wpg/base/fold_math.hpp"
 #include "wpg/base/normal_block.hpp"
-#include "wpg/base/squash_math.hpp"
 #include "wpg/base/support.hpp"
-#include "wpg/base/support_math.hpp"
 #include "wpg/transport/langevin.hpp"
 #include "wpg/transport/langevin_math.hpp"
 #include "wpg/transport/leimkuhler_matthews_math.hpp"
@@ -48,16 +47,15 @@ class LangevinBlock {
         row_(preconditioned() ? plan.dimension() : 0) {
     for (std::int64_t e = 0; e < bounded_; e += dimension_) {
       for (std::int64_t d = 0; d < dimension_; ++d) {
-        const auto i = static_cast<std::size_t>(d);
-        low_[e + d] = support.low[i];
-        high_[e + d] = support.high[i];
-        same_walls_ = same_walls_ && low_[e + d] == low_[0] && high_[e + d] == high_[0];
-        // A squashed box wants its width: half the period, exactly.
-        period_[e + d] = support.period[i] / (squashed_ > 0 ? T(2) : T(1));
-        inverse_period_[e + d] = support.inverse_period[i] * (squashed_ > 0 ? T(2) : T(1));
+        const Walls<T> walls = support.walls(d);
+        low_[e + d] = walls.low;
+        high_[e + d] = walls.high;
+        same_walls_ = same_walls_ && walls.low == low_[0] && walls.high == high_[0];
+        period_[e + d] = walls.period;
+        inverse_period_[e + d] = walls.inverse_period;
         if (squashed_ == 0) continue;
-        least_[e + d] = support.least[i];
-        most_[e + d] = support.most[i];
+        least_[e + d] = walls.least;
+        most_[e + d] = walls.most;
       }
     }
   }
@@ -160,11 +158,8 @@ class LangevinBlock {
         continue;
       }
       for (std::int64_t d = 0; d < D; ++d) {
-        T sum = 0, noise = 0;
-        for (std::int64_t j = 0; j < D; ++j) sum += m[d * D + j] * g[j];
-        for (std::int64_t j = 0; j <= d; ++j) noise += l[d * D + j] * xi[j];
-        moved[d] = sum;
-        row_[d] = noise;
+        moved[d] = row_product<T>(m + d * D, g, D);
+        row_[d] = row_product<T>(l + d * D, xi, d + 1);
       }
       for (std::int64_t d = 0; d < D; ++d) xi[d] = row_[d];
     }
@@ -187,75 +182,33 @@ class LangevinBlock {
   };
 
   template <bool kSame>
-  struct Walls {
-    Wall<kSame> low, high;
-    Wall<kSame> period;  // the width, where the box is squashed
-    Wall<kSame> inverse_period, least, most;
+  struct WallTables {
+    Wall<kSame> low, high, period, inverse_period, least, most;
+
+    /// What a kind does not look at is not loaded.
+    template <class L>
+    WPG_INLINE Walls<L> at(std::int64_t e) const {
+      return {low.template at<L>(e),    high.template at<L>(e),
+              period.template at<L>(e), inverse_period.template at<L>(e),
+              least.template at<L>(e),  most.template at<L>(e)};
+    }
   };
-
-  template <SupportKind kKind>
-  static constexpr bool kSquashed =
-      kKind == SupportKind::box_tanh || kKind == SupportKind::box_probit;
-
-  /// x is where the step ended; a squashed box also asks for where it began, a and its y: a step
-  /// that moved nothing leaves the action alone.
-  template <SupportKind kKind, class L, bool kSame>
-  WPG_INLINE static L fold(L x, L a, L start, const Walls<kSame>& walls, std::int64_t e) {
-    if constexpr (kKind == SupportKind::box_reflect) {
-      return reflect<L>(x, walls.low.template at<L>(e), walls.high.template at<L>(e),
-                        walls.period.template at<L>(e), walls.inverse_period.template at<L>(e));
-    } else if constexpr (kKind == SupportKind::box_clip) {
-      return clamp<L>(finite_or_nan<L>(x), walls.low.template at<L>(e),
-                      walls.high.template at<L>(e));
-    } else if constexpr (kKind == SupportKind::torus) {
-      return wrap<L>(x, walls.period.template at<L>(e), walls.inverse_period.template at<L>(e));
-    } else if constexpr (kSquashed<kKind>) {
-      const L width = walls.period.template at<L>(e);
-      const L least = walls.least.template at<L>(e), most = walls.most.template at<L>(e);
-      const L distance = kKind == SupportKind::box_tanh ? tanh_wall_distance<L>(x, width)
-                                                        : probit_wall_distance<L>(x, width);
-      const L moved = action_by_distance<L>(x, distance, walls.low.template at<L>(e),
-                                            walls.high.template at<L>(e), least, most);
-      return select(x == start, clamp<L>(a, least, most), moved);
-    } else {
-      return finite_or_nan<L>(x);
-    }
-  }
-
-  /// One coordinate's action on the line; a wall counts as the number beside it.
-  template <SupportKind kKind, class L, bool kSame>
-  static LinePoint<L> line_point(L a, const Walls<kSame>& walls, std::int64_t e) {
-    const L inside =
-        clamp<L>(finite_or_nan<L>(a), walls.least.template at<L>(e), walls.most.template at<L>(e));
-    const L below = inside - walls.low.template at<L>(e);
-    const L above = walls.high.template at<L>(e) - inside;
-    const L inverse_width = walls.inverse_period.template at<L>(e);
-    LinePoint<L> point;
-    if constexpr (kKind == SupportKind::box_tanh) {
-      point = tanh_point<L>(below, above, inverse_width);
-    } else {
-      point = probit_point<L>(below, above, walls.period.template at<L>(e), inverse_width);
-    }
-    const L nothing = a - a;  // the logarithm makes a number of NaN
-    point.y = select(nothing == nothing, point.y, nothing);
-    return point;
-  }
 
   /// y and its drift, for one state's particles.
   template <SupportKind kKind, bool kSame>
   void to_line_in(const T* a, const T* g, std::int64_t count, T temperature) {
-    const Walls<kSame> walls = walls_of<kSame>();
+    const WallTables<kSame> walls = walls_of<kSame>();
     T* const y = y_.get();
     T* const drift = y_drift_.get();
     const V tau = all_lanes<V>(temperature);
     std::int64_t e = 0;
     for (; e + kLanes<T> <= count; e += kLanes<T>) {
-      const LinePoint<V> point = line_point<kKind, V>(load<V>(a + e), walls, e);
+      const LinePoint<V> point = line_point<kKind, V>(load<V>(a + e), walls.template at<V>(e));
       store(y + e, point.y);
       store(drift + e, line_drift<V>(load<V>(g + e), point, tau));
     }
     for (; e < count; ++e) {
-      const LinePoint<T> point = line_point<kKind, T>(a[e], walls, e);
+      const LinePoint<T> point = line_point<kKind, T>(a[e], walls.template at<T>(e));
       y[e] = point.y;
       drift[e] = line_drift<T>(g[e], point, temperature);
     }
@@ -285,7 +238,7 @@ class LangevinBlock {
   };
 
   template <SupportKind kKind, class L, bool kSame>
-  WPG_INLINE static void move_lanes(const Walls<kSame>& walls, const Rows& r, std::int64_t e) {
+  WPG_INLINE static void move_lanes(const WallTables<kSame>& walls, const Rows& r, std::int64_t e) {
     const L eta = all_lanes<L>(r.step_size), sigma = all_lanes<L>(r.noise_scale);
     L a, start, g, xi;
     load_lanes(a, r.a + e);
@@ -293,13 +246,13 @@ class LangevinBlock {
     load_lanes(g, r.g + e);
     load_lanes(xi, r.xi + e);
     const L x = langevin_move<L>(start, g, xi, eta, sigma);
-    store_lanes(r.out + e, fold<kKind, L>(x, a, start, walls, e));
+    store_lanes(r.out + e, fold<kKind, L>(x, a, start, walls.template at<L>(e)));
   }
 
   template <SupportKind kKind, bool kSame>
-  static void advance_in(const Walls<kSame> walls, const Rows r) {
+  static void advance_in(const WallTables<kSame> walls, const Rows r) {
     std::int64_t e = 0;
-    if constexpr (!kSquashed<kKind>) {  // whose step is long enough as it is
+    if constexpr (!is_squashed(kKind)) {  // whose step is long enough as it is
       for (; e + 4 * kLanes<T> <= r.count; e += 4 * kLanes<T>) {
         move_lanes<kKind, SideBySide<SideBySide<V>>>(walls, r, e);
       }
@@ -309,7 +262,7 @@ class LangevinBlock {
   }
 
   template <bool kSame>
-  Walls<kSame> walls_of() {
+  WallTables<kSame> walls_of() {
     const auto wall = [](Scratch<T>& table) {
       return Wall<kSame>{table.get(), table.get() == nullptr ? T(0) : table[0]};
     };
@@ -319,7 +272,7 @@ class LangevinBlock {
 
   template <bool kSame>
   void advance(const Rows& rows) {
-    const Walls<kSame> walls = walls_of<kSame>();
+    const WallTables<kSame> walls = walls_of<kSame>();
     switch (kind_) {
       case SupportKind::box_reflect:
         return advance_in<SupportKind::box_reflect>(walls, rows);

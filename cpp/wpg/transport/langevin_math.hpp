@@ -28,4 +28,12 @@ WPG_FORMULA V line_drift(V drift, const LinePoint<V>& point, V temperature) {
   return point.slope * drift + temperature * point.log_slope_gradient;
 }
 
+/// A row of a preconditioner times a vector; the sum runs in the order of the coordinates.
+template <class T>
+WPG_FORMULA T row_product(const T* row, const T* x, std::int64_t count) {
+  T sum = 0;
+  for (std::int64_t j = 0; j < count; ++j) sum += row[j] * x[j];
+  return sum;
+}
+
 }  // namespace wpg

@@ -19,8 +19,10 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 #include "wpg/base/exponential_math.hpp"
+#include "wpg/base/fold_math.hpp"
 #include "wpg/base/lanes.hpp"
 #include "wpg/base/logarithm_math.hpp"
 #include "wpg/base/squash_math.hpp"
@@ -161,6 +163,73 @@ WPG_FORMULA double log_ratio_squashed(double a, double b, double g, double h, do
                              : (here.y - there.y) * (here.y + there.y) / 2;
   return volume + log_ratio_on_line(there.y - here.y, line_drift<double>(g, here, step.tau),
                                     line_drift<double>(h, there, step.tau), step);
+}
+
+/// A particle and its proposal with what the critic says there: (D), a number, (D).
+template <class T>
+struct MalaPair {
+  const T* particle;
+  T value;
+  const T* drift;
+  const T* proposal;
+  T proposed_value;
+  const T* proposed_drift;
+  std::int64_t dimension;
+};
+
+enum class MalaVerdict { keep, accept, lose };
+
+template <class T>
+WPG_FORMULA bool all_finite(const T* x, std::int64_t count) {
+  for (std::int64_t d = 0; d < count; ++d) {
+    if (!(x[d] - x[d] == T(0))) return false;
+  }
+  return true;
+}
+
+/// What a coordinate adds to the logarithm of the ratio, on a support of this kind.
+template <class T>
+WPG_FORMULA double log_ratio_of_coordinate(const MalaPair<T>& pair, std::int64_t d,
+                                           SupportKind kind, const Walls<T>& walls,
+                                           const MalaStep& step) {
+  const auto a = static_cast<double>(pair.particle[d]), b = static_cast<double>(pair.proposal[d]);
+  const auto g = static_cast<double>(pair.drift[d]);
+  const auto h = static_cast<double>(pair.proposed_drift[d]);
+  if (kind == SupportKind::unbounded) return log_ratio_on_line(b - a, g, h, step);
+  const auto low = static_cast<double>(walls.low), high = static_cast<double>(walls.high);
+  if (kind == SupportKind::box_reflect) return log_ratio_in_box(a, b, g, h, low, high, step);
+  if (kind == SupportKind::torus) return log_ratio_on_torus(a, b, g, h, high, step);
+  const auto least = static_cast<double>(walls.least), most = static_cast<double>(walls.most);
+  return log_ratio_squashed(clamp<double>(a, least, most), clamp<double>(b, least, most), g, h, low,
+                            high, kind == SupportKind::box_tanh, step);
+}
+
+/// Is the proposal accepted, by a standard exponential draw -log u? `walls` tells the support of a
+/// coordinate. NaN, or infinity other than a value of -infinity, loses the particle.
+template <class T, class WallsOf>
+WPG_FORMULA MalaVerdict mala_verdict(const MalaPair<T>& pair, SupportKind kind,
+                                     const WallsOf& walls, T exponential, const MalaStep& step) {
+  const std::int64_t D = pair.dimension;
+  if (!(pair.value < kInfinity<T>) || !all_finite(pair.particle, D) || !all_finite(pair.drift, D) ||
+      !all_finite(pair.proposal, D)) {
+    return MalaVerdict::lose;
+  }
+  if (pair.proposed_value == -kInfinity<T>) return MalaVerdict::keep;
+  if (!(pair.proposed_value < kInfinity<T>) || !all_finite(pair.proposed_drift, D)) {
+    return MalaVerdict::lose;
+  }
+  bool moved = false;
+  for (std::int64_t d = 0; d < D; ++d) moved = moved || pair.particle[d] != pair.proposal[d];
+  if (!moved) return MalaVerdict::accept;
+  double log_ratio =
+      (static_cast<double>(pair.proposed_value) - static_cast<double>(pair.value)) / step.tau;
+  for (std::int64_t d = 0; d < D; ++d) {
+    log_ratio += log_ratio_of_coordinate(pair, d, kind, walls(d), step);
+  }
+  if (!(log_ratio == log_ratio)) return MalaVerdict::lose;
+  // u <= ratio, with -log u the exponential.
+  return static_cast<double>(exponential) + log_ratio >= 0 ? MalaVerdict::accept
+                                                           : MalaVerdict::keep;
 }
 
 }  // namespace wpg

@@ -230,7 +230,7 @@ def _kernel_q(p: KernelProblem) -> list[Form]:
 
     def blocks(way: Callable[..., Any]) -> Callable[..., Any]:
         """One block of states after the other, all of one size."""
-        at_once = math.gcd(p.rows, max(1, 2**18 // (M * N)))
+        at_once = math.gcd(p.rows, max(1, 2 * CACHED // (M * N)))
 
         def call(s: Array, a: Array) -> tuple[Array, Array]:
             parts = (s.reshape(-1, at_once, s.shape[1]), a.reshape(-1, at_once, N, D))

@@ -1,5 +1,8 @@
 """The works in PyTorch on one thread of the processor, without gradients: in place, in blocks of
-states that stay in the second-level cache."""
+states that stay in the second-level cache.
+
+bench/cuda/compare.py has them on a GPU: it sets PyTorch's default device and larger blocks.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from wpg.benchmarks.works import Cloud, Form, KernelProblem, NeuralProblem, Turn, Work, moments
 
@@ -18,6 +22,14 @@ CACHED = 2**17  # floats: half a megabyte
 
 torch.set_num_threads(1)
 torch.manual_seed(1)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(array).to(torch.get_default_device())
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return np.array(tensor.cpu().numpy())
 
 
 def version() -> str:
@@ -51,11 +63,11 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _form(name: str, call: Callable[[], Tensor]) -> Form:
     quiet = _quiet(call)
-    return Form(name, quiet, lambda: (quiet().numpy().copy(),))
+    return Form(name, quiet, lambda: (_array(quiet()),))
 
 
 def _langevin(p: Cloud) -> list[Form]:
-    particles, drift = torch.from_numpy(p.particles), torch.from_numpy(p.drift)
+    particles, drift = _tensor(p.particles), _tensor(p.drift)
     out = torch.empty_like(particles)
 
     def in_place(scale: float = p.noise_scale) -> Tensor:
@@ -65,8 +77,8 @@ def _langevin(p: Cloud) -> list[Form]:
     step = _quiet(in_place)
 
     def answer() -> tuple[Any, ...]:
-        still = np.clip(step(0.0).numpy(), -0.9, 0.9)
-        return still, p.noise_of(step(p.noise_scale).numpy())
+        still = np.clip(_array(step(0.0)), -0.9, 0.9)
+        return still, p.noise_of(_array(step(p.noise_scale)))
 
     return [Form("in place", step, answer)]
 
@@ -74,7 +86,7 @@ def _langevin(p: Cloud) -> list[Form]:
 def _normals(p: Cloud) -> list[Form]:
     out = torch.empty(p.particles.shape)
     draw = _quiet(lambda: out.normal_())
-    return [Form("in place", draw, lambda: (moments(draw().numpy()),))]
+    return [Form("in place", draw, lambda: (moments(_array(draw())),))]
 
 
 class _Kernels:
@@ -83,7 +95,7 @@ class _Kernels:
     def __init__(self, p: Cloud) -> None:
         S, N, D = p.particles.shape
         self.scale = 1 / p.bandwidth
-        self.particles = torch.from_numpy(p.particles)
+        self.particles = _tensor(p.particles)
         self.left, self.right = torch.ones(S, N, D + 2), torch.ones(S, N, D + 2)
         self.at_once = max(1, CACHED // N**2)
         self.block = torch.empty(min(S, self.at_once), N, N)
@@ -106,7 +118,7 @@ class _Kernels:
 def _svgd(p: Cloud) -> list[Form]:
     S, N, D = p.particles.shape
     kernels = _Kernels(p)
-    particles, drift = kernels.particles, torch.from_numpy(p.drift)
+    particles, drift = kernels.particles, _tensor(p.drift)
     pull = p.temperature / p.bandwidth**2
     terms, sums = torch.ones(S, N, D + 1), torch.empty(S, N, D + 1)
 
@@ -124,7 +136,7 @@ def _svgd_broadcast(p: Cloud) -> list[Form]:
     S, N, D = p.particles.shape
     if D != 1:
         return []
-    a, g = torch.from_numpy(p.particles[..., 0].copy()), torch.from_numpy(p.drift[..., 0].copy())
+    a, g = _tensor(p.particles[..., 0].copy()), _tensor(p.drift[..., 0].copy())
     away, k = torch.empty(S, N, N), torch.empty(S, N, N)
     pull = p.temperature / p.bandwidth**2
 
@@ -151,7 +163,7 @@ def _svgd_broadcast(p: Cloud) -> list[Form]:
 def _blob(p: Cloud) -> list[Form]:
     S, N, D = p.particles.shape
     kernels = _Kernels(p)
-    particles, drift = kernels.particles, torch.from_numpy(p.drift)
+    particles, drift = kernels.particles, _tensor(p.drift)
     pull = p.temperature / p.bandwidth**2
     terms = torch.ones(S, N, D + 1)
     first, second = torch.empty(S, N, D + 1), torch.empty(S, N, D + 1)
@@ -185,7 +197,7 @@ def _kde_score(p: Cloud) -> list[Form]:
 
 def _median(p: Cloud) -> list[Form]:
     S, N, _ = p.particles.shape
-    particles = torch.from_numpy(p.particles)
+    particles = _tensor(p.particles)
     rows, columns = torch.triu_indices(N, N, 1)
     pairs = rows * N + columns
     low, high = (len(pairs) - 1) // 2, len(pairs) // 2
@@ -219,16 +231,16 @@ def _median(p: Cloud) -> list[Form]:
 def _kernel_q(p: KernelProblem) -> list[Form]:
     S, N, D = p.particles.shape
     M, O = p.center_states.shape
-    at_once = max(1, 2**18 // (M * N))
-    states = torch.from_numpy(p.states) / p.state_lengthscale
-    particles = torch.from_numpy(p.particles)
-    centers = torch.from_numpy(p.center_states) / p.state_lengthscale
-    actions = torch.from_numpy(p.center_actions) / p.action_lengthscale
-    weights = torch.from_numpy(p.weights)
+    at_once = max(1, 2 * CACHED // (M * N))
+    states = _tensor(p.states) / p.state_lengthscale
+    particles = _tensor(p.particles)
+    centers = _tensor(p.center_states) / p.state_lengthscale
+    actions = _tensor(p.center_actions) / p.action_lengthscale
+    weights = _tensor(p.weights)
     half_centers = centers.square().sum(1).mul_(-0.5)
     half_actions = actions.square().sum(1).mul_(-0.5)
     ones = torch.ones(M, 1)
-    slopes = torch.cat([torch.from_numpy(p.center_actions), ones], 1)
+    slopes = torch.cat([_tensor(p.center_actions), ones], 1)
     weighted = slopes * weights[:, None]
     joint = torch.cat([centers, actions, ones, (half_centers + half_actions)[:, None]], 1).T
     joint = joint.contiguous()
@@ -276,7 +288,7 @@ def _kernel_q(p: KernelProblem) -> list[Form]:
         return Form(
             name,
             lambda: quiet(*turn.next()),
-            lambda: tuple(x.numpy().copy() for x in quiet(0, turn.rows)),
+            lambda: tuple(_array(x) for x in quiet(0, turn.rows)),
             turn.share,
         )
 
@@ -290,8 +302,8 @@ def _neural_q(p: NeuralProblem) -> list[Form]:
     S, N, D = p.particles.shape
     E = p.critic.ensemble
     functional = torch.nn.functional
-    states, particles = torch.from_numpy(p.states), torch.from_numpy(p.particles)
-    stacked = [{name: torch.from_numpy(x) for name, x in layer.items()} for layer in p.layers]
+    states, particles = _tensor(p.states), _tensor(p.particles)
+    stacked = [{name: _tensor(x) for name, x in layer.items()} for layer in p.layers]
     # As torch.nn.Linear keeps its weights.
     members = [
         [
@@ -334,7 +346,7 @@ def _neural_q(p: NeuralProblem) -> list[Form]:
                 gradient[part] = slope
             return values.view(S, N), gradient.view(S, N, D)
 
-        return Form(name, call, lambda: tuple(x.numpy().copy() for x in call()))
+        return Form(name, call, lambda: tuple(_array(x) for x in call()))
 
     found = []
     for name, way in (("member by member", each_member), ("stacked members", all_members)):

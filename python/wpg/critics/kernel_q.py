@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wpg import _core
+from wpg import _core, cuda
 from wpg.bandwidths import real_number
 
 __all__ = ["KernelQ", "KernelRidge"]
@@ -42,6 +42,11 @@ def _lengthscale(value: ArrayLike, size: int, dtype: Any, name: str) -> NDArray[
 
 def _floats(array: Any, name: str, ndim: int, dtype: Any = None) -> NDArray[Any]:
     """The array, if it is a finite one of float32 or float64 (or `dtype`) with so many axes."""
+    if cuda.on_device(array):
+        raise TypeError(
+            f"{name} lies on a CUDA device, where only a whole KernelQ can be: give it its centres "
+            "there"
+        )
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} is {type(array)}; it must be a NumPy array")
     if isinstance(array, np.ma.MaskedArray):
@@ -81,14 +86,17 @@ class KernelQ:
 
     Parameters
     ----------
-    center_states : (M, O) [observation], float32 or float64, C-contiguous; sets the dtype
+    center_states : (M, O) [observation], float32 or float64, C-contiguous; sets the dtype. On a
+        CUDA device with the other two, states and particles lie there too
     center_actions : (M, D) [action]
     weights : (M,) [reward]
     state_lengthscale, action_lengthscale : number or (O,), (D,), positive
     kernel : "gaussian", "matern52" (twice differentiable) or "imq" (inverse multiquadric, whose
         tail is so heavy that every centre matters everywhere); of states and of actions
 
-    Arrays are copied. From 512 centres on an index of their states is built, M log M.
+    Arrays are copied. From 512 centres on an index of their states is built, M log M. On a CUDA
+    device a table of them is made there, M (O + D + 3) numbers or so, no index is built, and
+    whether they are finite is not looked at: NaN gives NaN.
     Cost of a call: with M' the centres that matter for a state and M'' those that are looked at,
     S (M'' (O + 4) + M' D) + S N M' (2 D + 13) operations. Without an index M'' = M; with it M'' are
     the centres of those leaves (of 32) that hold the M', and M''/8 boxes. The state factor is
@@ -121,22 +129,27 @@ class KernelQ:
         kernel: str = "gaussian",
     ) -> None:
         _require_kernel(kernel)
-        dtype = _floats(center_states, "center_states", 2).dtype
-        _floats(center_actions, "center_actions", 2, dtype)
-        _floats(weights, "weights", 1, dtype)
-        self.dtype = dtype
-        self.center_states = _kept(center_states)
-        self.center_actions = _kept(center_actions)
-        self.weights = _kept(weights)
+        on_device = cuda.on_device(center_states)
+        if on_device:
+            self.dtype, shapes = cuda.center_shapes(center_states, center_actions, weights)
+        else:
+            self.dtype = _floats(center_states, "center_states", 2).dtype
+            _floats(center_actions, "center_actions", 2, self.dtype)
+            _floats(weights, "weights", 1, self.dtype)
+            shapes = (center_states.shape, center_actions.shape)
+        self._shape = (shapes[0][0], shapes[0][1], shapes[1][1])  # M, O, D
+        self.center_states = center_states if on_device else _kept(center_states)
+        self.center_actions = center_actions if on_device else _kept(center_actions)
+        self.weights = weights if on_device else _kept(weights)
         self.kernel = kernel
         self.state_lengthscale = _lengthscale(
-            state_lengthscale, center_states.shape[1], dtype, "state_lengthscale"
+            state_lengthscale, shapes[0][1], self.dtype, "state_lengthscale"
         )
         self.action_lengthscale = _lengthscale(
-            action_lengthscale, center_actions.shape[1], dtype, "action_lengthscale"
+            action_lengthscale, shapes[1][1], self.dtype, "action_lengthscale"
         )
-        face = _core.KernelQ32 if dtype == np.float32 else _core.KernelQ64
-        self.compiled = face(
+        face = _core.KernelQ32 if self.dtype == np.float32 else _core.KernelQ64
+        self.compiled: Any = (cuda.DeviceKernelQ if on_device else face)(
             center_states=center_states,
             center_actions=center_actions,
             weights=weights,
@@ -146,15 +159,17 @@ class KernelQ:
         )
 
     def __len__(self) -> int:
-        return len(self.center_states)
+        return int(self._shape[0])
 
     def __repr__(self) -> str:
-        M, O = self.center_states.shape
+        M, O, D = self._shape
         kernel = "" if self.kernel == "gaussian" else f", {self.kernel}"
-        return f"KernelQ(M={M}, O={O}, D={self.center_actions.shape[1]}, {self.dtype}{kernel})"
+        where = ", CUDA" if isinstance(self.compiled, cuda.DeviceKernelQ) else ""
+        return f"KernelQ(M={M}, O={O}, D={D}, {self.dtype}{kernel}{where})"
 
     def astype(self, dtype: Any) -> KernelQ:
-        """The same function with arrays of another dtype."""
+        """The same function with arrays of another dtype, NumPy's."""
+        _floats(self.center_states, "center_states", 2)
         arrays = (self.center_states, self.center_actions, self.weights)
         with np.errstate(over="ignore", under="ignore"):  # KernelQ refuses infinity by name
             rounded = [np.ascontiguousarray(a, dtype=dtype) for a in arrays]

@@ -6,8 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wpg import _core
-from wpg.supports import cloud_array
+from wpg.arrays import cloud_array, core_of
 
 __all__ = ["median_bandwidth"]
 
@@ -50,4 +49,5 @@ def median_bandwidth(particles: NDArray[Any]) -> NDArray[Any]:
 
     Source: Liu and Wang 2016, section 5; selection by a sample's bracket: Floyd and Rivest 1975.
     """
-    return _core.median_bandwidth(particles=cloud_array(particles, "particles"))
+    cloud = cloud_array(particles, "particles")
+    return core_of(cloud).median_bandwidth(particles=cloud)

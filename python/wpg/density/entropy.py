@@ -7,8 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from wpg.arrays import plain_cloud
 from wpg.density.mixture import Floats, mixture_log_density, particle_log_densities
-from wpg.supports import Box, Support, Torus, plain_cloud, support_arrays
+from wpg.supports import Box, Support, Torus, support_arrays
 
 __all__ = ["entropy", "entropy_terms", "entropy_with_error"]
 

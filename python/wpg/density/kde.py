@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
+from wpg.arrays import cloud_array, core_of, plain_cloud
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import cloud_array, plain_cloud
 
 __all__ = ["kde_log_density", "kde_score"]
 
@@ -116,6 +116,6 @@ def kde_score(particles: NDArray[Any], *, bandwidth: float | NDArray[Any] | None
     Source: mean shift, Fukunaga and Hostetler 1975.
     """
     cloud = cloud_array(particles, "particles")
-    return _core.kde_score(
+    return core_of(cloud).kde_score(
         particles=cloud, bandwidth=particle_bandwidth(bandwidth, cloud), out=None
     )

@@ -7,7 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wpg import _core
-from wpg.supports import Support, cloud_array, plain_cloud, support_arrays
+from wpg.arrays import cloud_array, plain_cloud
+from wpg.supports import Support, support_arrays
 
 __all__ = ["mixture_log_density", "particle_log_densities"]
 

@@ -7,8 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wpg import _core
+from wpg.arrays import numpy_cloud
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import cloud_array
 
 __all__ = ["kernel_stein_discrepancy"]
 
@@ -61,7 +61,7 @@ def kernel_stein_discrepancy(
 
     Source: Liu, Lee and Jordan 2016; Chwialkowski, Strathmann and Gretton 2016.
     """
-    cloud = cloud_array(particles, "particles")
+    cloud = numpy_cloud(particles, "particles")
     if cloud.shape[1] < 1:
         raise ValueError(f"particles has shape {cloud.shape}; it must be (S, N, D) with N >= 1")
     return _core.kernel_stein_discrepancy(

@@ -7,8 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wpg import _core
+from wpg.arrays import numpy_cloud
 from wpg.bandwidths import real_number
-from wpg.supports import cloud_array
 
 __all__ = ["adaptive_step_size"]
 
@@ -60,7 +60,7 @@ def adaptive_step_size(
     that depends on the position: Roberts and Stramer 2002.
     """
     return _core.adaptive_step_size(
-        particles=cloud_array(particles, "particles"),
+        particles=numpy_cloud(particles, "particles"),
         drift=drift,
         new_particles=new_particles,
         new_drift=new_drift,

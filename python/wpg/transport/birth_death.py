@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wpg import _core
+from wpg.arrays import cloud_array, core_of, plain_cloud
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import plain_cloud
+from wpg.cuda import on_device
 
 __all__ = ["birth_death"]
 
@@ -76,18 +77,21 @@ def birth_death(
 
     Source: Lu, Lu, Nolen 2019, algorithm 1.
     """
+    rule: dict[str, Any] = {
+        "q_values": q_values,
+        "temperature": temperature,
+        "rate": rate,
+        "step_size": step_size,
+        "seed": seed,
+        "step": step,
+        "out": out,
+    }
+    if on_device(particles):
+        there = cloud_array(particles, "particles")
+        length = particle_bandwidth(bandwidth, there, least="not negative")
+        return core_of(there).birth_death(particles=there, bandwidth=length, **rule)
     cloud = plain_cloud(particles, "particles")
-    return _core.birth_death(
-        particles=cloud,
-        log_density=_log_density(cloud, bandwidth),
-        q_values=q_values,
-        temperature=temperature,
-        rate=rate,
-        step_size=step_size,
-        seed=seed,
-        step=step,
-        out=out,
-    )
+    return _core.birth_death(particles=cloud, log_density=_log_density(cloud, bandwidth), **rule)
 
 
 def _log_density(cloud: NDArray[Any], bandwidth: float | NDArray[Any] | None) -> NDArray[Any]:

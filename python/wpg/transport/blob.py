@@ -6,9 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wpg import _core
+from wpg.arrays import cloud_array, core_of
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import cloud_array
 
 __all__ = ["blob_velocity"]
 
@@ -66,7 +65,7 @@ def blob_velocity(
     Source: Carrillo, Craig and Patacchini 2019, the blob method for the heat equation.
     """
     cloud = cloud_array(particles, "particles")
-    return _core.blob_velocity(
+    return core_of(cloud).blob_velocity(
         particles=cloud,
         drift=drift,
         temperature=temperature,

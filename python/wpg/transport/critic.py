@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from wpg.cuda import DeviceArray, DeviceKernelQ, routines
+
 __all__ = ["MOST_STEPS", "Critic", "compiled_critic", "require_out", "require_steps"]
 
 MOST_STEPS = 2**40  # the noise counter holds as many
@@ -33,8 +35,8 @@ def require_steps(steps: int, step: int) -> None:
         raise ValueError(f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1")
 
 
-def compiled_critic(critic: Critic, particles: NDArray[Any]) -> Any | None:
-    """The critic's compiled part, if it has one and the particles are of its dtype."""
+def compiled_critic(critic: Critic, cloud: Any) -> Any | None:
+    """The critic's compiled part, if it has one and the particles are of its dtype and place."""
     compiled = getattr(critic, "compiled", None)
     if compiled is None:
         if not callable(getattr(critic, "value_and_action_gradient", None)):
@@ -42,19 +44,27 @@ def compiled_critic(critic: Critic, particles: NDArray[Any]) -> Any | None:
                 f"critic is {critic!r}; it must have value_and_action_gradient(states, particles)"
             )
         return None
-    if not isinstance(particles, np.ndarray) or particles.ndim != 3:
-        raise ValueError("particles must be a NumPy array of shape (S, N, D)")
-    if particles.dtype != critic.dtype:  # type: ignore[attr-defined]
+    if cloud.dtype != critic.dtype:  # type: ignore[attr-defined]
         raise TypeError(
-            f"particles has dtype {particles.dtype}; the critic has "
+            f"particles has dtype {cloud.dtype}; the critic has "
             f"{critic.dtype}, and nothing is converted"  # type: ignore[attr-defined]
+        )
+    if isinstance(cloud, DeviceArray) != isinstance(compiled, DeviceKernelQ):
+        places = ("NumPy arrays", "arrays on a CUDA device")
+        here = isinstance(cloud, DeviceArray)
+        raise TypeError(
+            f"particles are {places[here]} and the critic's centres {places[not here]}; "
+            "give both in one place"
         )
     return compiled
 
 
-def require_out(out: NDArray[Any] | None, cloud: NDArray[Any], states: Any) -> None:
+def require_out(out: Any, cloud: Any, states: Any) -> None:
     """What the compiled core asks of an output, before anything is written."""
     if out is None:
+        return
+    if isinstance(cloud, DeviceArray):
+        routines.require_out(cloud, out, states)
         return
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is {type(out)}; it must be a NumPy array of {cloud.dtype}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from wpg import _core
+from wpg.arrays import cloud_array, core_of, memory_of
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import Box, Support, cloud_array, support_arrays
+from wpg.supports import Box, Support, support_arrays
 from wpg.transport.critic import MOST_STEPS, Critic, compiled_critic, require_out, require_steps
 from wpg.transport.langevin import langevin
 from wpg.transport.leimkuhler_matthews import leimkuhler_matthews
@@ -95,7 +94,8 @@ def flow(
             f"scheme {scheme!r} has none, leave it None"
         )
     require_steps(steps, step)
-    compiled = compiled_critic(critic, particles)
+    cloud = cloud_array(particles, "particles")
+    compiled = compiled_critic(critic, cloud)
     rule: dict[str, Any] = {
         "step_size": step_size,
         "temperature": temperature,
@@ -104,9 +104,9 @@ def flow(
     }
     if compiled is not None:
         if bandwidth is not None:
-            bandwidth = particle_bandwidth(bandwidth, cloud_array(particles, "particles"))
-        moved, _ = _core.flow(
-            particles=particles,
+            bandwidth = particle_bandwidth(bandwidth, cloud)
+        moved, _ = core_of(cloud).flow(
+            particles=cloud,
             critic=compiled,
             states=states,
             scheme=scheme,
@@ -114,29 +114,29 @@ def flow(
             step=step,
             bandwidth=bandwidth,
             out=out,
-            **rule | {"support": support_arrays(support, particles)},
+            **rule | {"support": support_arrays(support, cloud)},
         )
         return moved
     if scheme == "mala":
         return mala(particles, critic, states, steps=steps, step=step, out=out, **rule)[0]
-    cloud = cloud_array(particles, "particles")
     move = _move(scheme, rule, bandwidth)
     require_out(out, cloud, states)  # before the critic has worked, not after
     if steps == 0:
         # No step to look at the arguments: a step that is not kept does.
-        still = np.zeros_like(cloud)
-        move(cloud, still, step, None)
-        return langevin(cloud, still, step_size=0.0, temperature=0.0, seed=0, out=out)
+        move(particles, particles, step, None)
+        return langevin(particles, particles, step_size=0.0, temperature=0.0, seed=0, out=out)
     if scheme == "leimkuhler-matthews" and step + steps >= MOST_STEPS:
         raise ValueError(
             f"step is {step} and steps is {steps}; noise ends at step 2^40 - 1, and the average of "
             "two draws looks one step ahead"
         )
+    contiguous = memory_of(cloud).contiguous
+    here = particles
     for l in range(steps):
-        _, drift = critic.value_and_action_gradient(states, cloud)
+        _, drift = critic.value_and_action_gradient(states, here)
         to = out if l == steps - 1 else None
-        cloud = move(cloud, np.ascontiguousarray(drift), step + l, to)
-    return cloud
+        here = move(here, contiguous(drift), step + l, to)
+    return here
 
 
 _Move = Callable[[NDArray[Any], NDArray[Any], int, NDArray[Any] | None], NDArray[Any]]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wpg import _core
-from wpg.supports import Support, cloud_array, support_arrays
+from wpg.arrays import cloud_array, core_of
+from wpg.supports import Support, support_arrays
 
 __all__ = ["langevin"]
 
@@ -64,7 +64,7 @@ def langevin(
     and Tubaro 1990; fixed preconditioner: Girolami and Calderhead 2011.
     """
     cloud = cloud_array(particles, "particles")
-    return _core.langevin(
+    return core_of(cloud).langevin(
         cloud,
         drift,
         step_size,
@@ -78,7 +78,7 @@ def langevin(
 
 
 def _preconditioner(
-    matrix: NDArray[Any] | None, cloud: NDArray[Any]
+    matrix: NDArray[Any] | None, cloud: Any
 ) -> tuple[str, NDArray[Any], NDArray[Any] | None] | None:
     if matrix is None:
         return None

@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wpg import _core
-from wpg.supports import Support, cloud_array, support_arrays
+from wpg.arrays import cloud_array, core_of
+from wpg.supports import Support, support_arrays
 
 __all__ = ["leimkuhler_matthews"]
 
@@ -55,7 +55,7 @@ def leimkuhler_matthews(
     Source: Leimkuhler and Matthews 2013.
     """
     cloud = cloud_array(particles, "particles")
-    return _core.leimkuhler_matthews(
+    return core_of(cloud).leimkuhler_matthews(
         particles=cloud,
         drift=drift,
         step_size=step_size,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wpg import _core
-from wpg.supports import Support, cloud_array, support_arrays
+from wpg.arrays import cloud_array, core_of, memory_of
+from wpg.supports import Support, support_arrays
 from wpg.transport.critic import Critic, compiled_critic, require_out, require_steps
 
 __all__ = ["mala"]
@@ -69,10 +69,12 @@ def mala(
     Source: Roberts and Tweedie 1996; images of reflected and wrapped Gaussians: Feller 1971, X.5.
     """
     require_steps(steps, step)
-    compiled = compiled_critic(critic, particles)
+    cloud = cloud_array(particles, "particles")
+    core, memory = core_of(cloud), memory_of(cloud)
+    compiled = compiled_critic(critic, cloud)
     if compiled is not None:
-        moved, acceptance = _core.flow(
-            particles=particles,
+        moved, acceptance = core.flow(
+            particles=cloud,
             critic=compiled,
             states=states,
             scheme="mala",
@@ -81,13 +83,12 @@ def mala(
             temperature=temperature,
             seed=seed,
             step=step,
-            support=support_arrays(support, particles),
+            support=support_arrays(support, cloud),
             bandwidth=None,
             out=out,
         )
         assert acceptance is not None
         return moved, acceptance
-    cloud = cloud_array(particles, "particles")
     rule: dict[str, Any] = {
         "step_size": step_size,
         "temperature": temperature,
@@ -96,33 +97,28 @@ def mala(
     }
     # Looks at the arguments before the critic is asked, also where there are no steps.
     require_out(out, cloud, states)
-    _core.mala_propose(particles=cloud, drift=np.zeros_like(cloud), step=step, out=None, **rule)
+    core.mala_propose(particles=particles, drift=particles, step=step, out=None, **rule)
     S, N, _ = cloud.shape
-    accepted = np.zeros(S, np.int64)
-    here = cloud.copy()
+    accepted = memory.zeros((S,), np.int64)
+    here = memory.copy(particles)
     if steps > 0:
-        values, drift = (_own(x) for x in critic.value_and_action_gradient(states, here))
+        values, drift = (memory.copy(x) for x in critic.value_and_action_gradient(states, here))
     for l in range(steps):
-        proposals = _core.mala_propose(particles=here, drift=drift, step=step + l, out=None, **rule)
+        proposals = core.mala_propose(particles=here, drift=drift, step=step + l, out=None, **rule)
         proposed_values, proposed_drift = critic.value_and_action_gradient(states, proposals)
-        _core.mala_accept(
+        core.mala_accept(
             particles=here,
             values=values,
             drift=drift,
             accepted=accepted,
             proposals=proposals,
-            proposed_values=np.ascontiguousarray(proposed_values),
-            proposed_drift=np.ascontiguousarray(proposed_drift),
+            proposed_values=memory.contiguous(proposed_values),
+            proposed_drift=memory.contiguous(proposed_drift),
             step=step + l,
             **rule,
         )
-    acceptance = (accepted / (steps * N)).astype(cloud.dtype) if steps else np.ones(S, cloud.dtype)
+    acceptance = memory.fractions(accepted, steps * N, cloud.dtype)
     if out is None:
         return here, acceptance
-    out[...] = here
+    memory.assign(out, here)
     return out, acceptance
-
-
-def _own(array: NDArray[Any]) -> NDArray[Any]:
-    """A C-contiguous copy that may be written to."""
-    return np.array(array, order="C", copy=True)

@@ -6,9 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wpg import _core
+from wpg.arrays import cloud_array, core_of
 from wpg.bandwidths import particle_bandwidth
-from wpg.supports import cloud_array
 
 __all__ = ["svgd_velocity"]
 
@@ -60,7 +59,7 @@ def svgd_velocity(
     Source: Liu and Wang 2016, algorithm 1, times the temperature.
     """
     cloud = cloud_array(particles, "particles")
-    return _core.svgd_velocity(
+    return core_of(cloud).svgd_velocity(
         particles=cloud,
         drift=drift,
         temperature=temperature,

@@ -21,7 +21,7 @@ struct InverseMultiquadric {
   /// phi, and -phi'(r)/r = phi^3, which at 0 is 1.
   template <class V>
   WPG_FORMULA V profile(V square, V& slope) {
-    const V value = 1 / square_root(V(1 + square));
+    const V value = inverse_square_root_of_device<V>(1 + square);
     slope = value * value * value;
     return value;
   }

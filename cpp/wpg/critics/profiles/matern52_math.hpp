@@ -25,8 +25,8 @@ struct Matern52 {
   WPG_FORMULA V profile(V square, V& slope) {
     using T = number_of<V>;
     constexpr T kFarthest = sizeof(T) == 4 ? T(1500) : T(96000);
-    const V t = square_root(V(smaller(V(all_lanes<V>(kFarthest)), square) * T(5)));
-    const V power = power_of_two<V>(t * (-2 * kHalfLog2E<T>));
+    const V t = square_root_of_device<V>(smaller(V(all_lanes<V>(kFarthest)), square) * T(5));
+    const V power = power_of_two_of_device<V>(t * (-2 * kHalfLog2E<T>));
     slope = (T(5.0 / 3) + t * T(5.0 / 3)) * power;
     return (1 + t * (1 + t * T(1.0 / 3))) * power;
   }
