@@ -380,6 +380,17 @@ def test_a_worker_that_is_killed_is_named(tmp_path: Path) -> None:
     assert load_agent(folder).env_steps == 40
 
 
+def test_ctrl_c_while_python_leaves_changes_nothing() -> None:
+    script = (
+        "import atexit, os, signal; from wpg.cli import program\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "program()"
+    )
+    words = [sys.executable, "-c", script, "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_is_written_replaces_files_alone(tmp_path: Path) -> None:
     from wpg.checkpoint import write_text
     from wpg.errors import UsageError

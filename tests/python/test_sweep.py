@@ -23,7 +23,7 @@ import registered_environments  # noqa: F401
 from wpg import runs
 from wpg.cli import main
 from wpg.errors import UsageError
-from wpg.sweep import Request, Series, run_folders
+from wpg.sweep import Request, Series, run_folders, workers
 from wpg.sweep import sweep as work_on
 from wpg.sweep.sweep import _Progress
 
@@ -174,8 +174,8 @@ def wait_for(process: subprocess.Popen[str], path: Path, size: int) -> None:
 
 @pytest.mark.end_to_end
 def test_killed_and_begun_again_it_repeats_nothing_and_ends_the_same(tmp_path: Path) -> None:
-    steps, folder = 600, tmp_path / "sweep"
-    asked = command(folder, "--set", "evaluation_interval=300", "--workers", 1, steps=steps)
+    steps, folder = 2000, tmp_path / "sweep"
+    asked = command(folder, "--set", "evaluation_interval=1000", "--workers", 1, steps=steps)
     first, second = (folder / LABEL / f"seed{seed}" for seed in (0, 1))
     # Killed when the first run is done and the second has begun: its process sees that it is alone.
     process = start(asked)
@@ -183,6 +183,8 @@ def test_killed_and_begun_again_it_repeats_nothing_and_ends_the_same(tmp_path: P
     assert process.poll() is None
     process.kill()
     process.communicate()
+    # The worker that it left may write until it sees that; what is measured below has to stay.
+    workers.wait_until_free(second)
     done = {path: path.stat().st_mtime_ns for path in first.rglob("*") if path.is_file()}
     assert not (second / "result.json").exists()
 

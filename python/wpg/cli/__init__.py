@@ -16,7 +16,7 @@ from typing import NoReturn
 from wpg.cli import bench, config, evaluate, export, plot, problems, render, sweep, train
 from wpg.errors import DivergenceError, EpisodeError, NonFiniteError, UsageError
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
 
 OF_RUNS = (NonFiniteError, DivergenceError, EpisodeError)
 
@@ -91,3 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         number = error.args[0] if error.args and type(error.args[0]) is int else signal.SIGINT
         return 128 + number
+
+
+def program() -> NoReturn:
+    """The program: `main`; a Ctrl-C while Python leaves no longer changes what it ended with."""
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)

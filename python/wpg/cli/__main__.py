@@ -1,7 +1,5 @@
 """python -m wpg.cli: the program wpg."""
 
-import sys
+from wpg.cli import program
 
-from wpg.cli import main
-
-sys.exit(main())
+program()

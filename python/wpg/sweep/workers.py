@@ -166,7 +166,7 @@ def do(job: dict[str, Any]) -> None:
         importlib.import_module(module)
     folder = Path(job["folder"])
     if (folder / "config.json").exists():
-        _wait_until_free(folder)
+        wait_until_free(folder)
         runs.resume(folder, quiet=True)
         return
     runs.train(
@@ -181,7 +181,8 @@ def do(job: dict[str, Any]) -> None:
     )
 
 
-def _wait_until_free(folder: Path) -> None:
+def wait_until_free(folder: Path) -> None:
+    """Until no process writes to a run's folder; UsageError where one still does after a while."""
     deadline = time.monotonic() + SECONDS_UNTIL_FREE
     while True:
         try:
