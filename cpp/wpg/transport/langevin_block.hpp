@@ -185,12 +185,21 @@ class LangevinBlock {
   struct WallTables {
     Wall<kSame> low, high, period, inverse_period, least, most;
 
-    /// What a kind does not look at is not loaded.
-    template <class L>
+    /// A kind loads only from the tables that it has.
+    template <SupportKind kKind, class L>
     WPG_INLINE Walls<L> at(std::int64_t e) const {
-      return {low.template at<L>(e),    high.template at<L>(e),
-              period.template at<L>(e), inverse_period.template at<L>(e),
-              least.template at<L>(e),  most.template at<L>(e)};
+      Walls<L> walls{};
+      if constexpr (kKind != SupportKind::unbounded) {
+        walls.low = low.template at<L>(e);
+        walls.high = high.template at<L>(e);
+        walls.period = period.template at<L>(e);
+        walls.inverse_period = inverse_period.template at<L>(e);
+      }
+      if constexpr (is_squashed(kKind)) {
+        walls.least = least.template at<L>(e);
+        walls.most = most.template at<L>(e);
+      }
+      return walls;
     }
   };
 
@@ -203,12 +212,13 @@ class LangevinBlock {
     const V tau = all_lanes<V>(temperature);
     std::int64_t e = 0;
     for (; e + kLanes<T> <= count; e += kLanes<T>) {
-      const LinePoint<V> point = line_point<kKind, V>(load<V>(a + e), walls.template at<V>(e));
+      const LinePoint<V> point =
+          line_point<kKind, V>(load<V>(a + e), walls.template at<kKind, V>(e));
       store(y + e, point.y);
       store(drift + e, line_drift<V>(load<V>(g + e), point, tau));
     }
     for (; e < count; ++e) {
-      const LinePoint<T> point = line_point<kKind, T>(a[e], walls.template at<T>(e));
+      const LinePoint<T> point = line_point<kKind, T>(a[e], walls.template at<kKind, T>(e));
       y[e] = point.y;
       drift[e] = line_drift<T>(g[e], point, temperature);
     }
@@ -246,7 +256,7 @@ class LangevinBlock {
     load_lanes(g, r.g + e);
     load_lanes(xi, r.xi + e);
     const L x = langevin_move<L>(start, g, xi, eta, sigma);
-    store_lanes(r.out + e, fold<kKind, L>(x, a, start, walls.template at<L>(e)));
+    store_lanes(r.out + e, fold<kKind, L>(x, a, start, walls.template at<kKind, L>(e)));
   }
 
   template <SupportKind kKind, bool kSame>
