@@ -1,11 +1,11 @@
 """The C++ tests under the address, undefined-behaviour and thread sanitizers.
 
-    python bench/sanitizers.py [asan] [tsan] [-DEigen3_DIR=...]
+    python bench/sanitizers.py [asan] [tsan] [--update] [-DEigen3_DIR=...]
 
-Configures, builds and tests the presets (both if none is named) from nothing and records how many
-tests passed, and on which commit; what is not run again stays in the record. Any report of a
-sanitizer ends its test, so a pass is a clean run. Do not touch the sources meanwhile: a build mixed
-from two states of them reports what neither has.
+Configures, builds and tests the presets (both if none is named) from nothing, or with --update from
+what an earlier build left, and records how many tests passed, and on which commit; what is not run
+again stays in the record. Any report of a sanitizer ends its test, so a pass is a clean run. Do not
+touch the sources meanwhile: a build mixed from two states of them reports what neither has.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ PRESETS = ("asan", "tsan")
 def main() -> None:
     started = record.machine()
     chosen = [word for word in sys.argv[1:] if word in PRESETS] or list(PRESETS)
-    options = [word for word in sys.argv[1:] if word not in PRESETS]
+    update = "--update" in sys.argv
+    options = [word for word in sys.argv[1:] if word not in (*PRESETS, "--update")]
     before = record.RESULTS / "sanitizers.json"
     figures: dict[str, Any] = json.loads(before.read_text())["figures"] if before.exists() else {}
     failed = False
     for preset in chosen:
         commit = _output("git", "rev-parse", "--short", "HEAD")
-        changed = _output("git", "status", "--porcelain", "cpp", "tests/cpp") != ""
-        shutil.rmtree(ROOT / "build" / preset, ignore_errors=True)
+        changed = _output("git", "status", "--porcelain", "cpp", "tests/cpp", "tests/cuda*") != ""
+        if not update:
+            shutil.rmtree(ROOT / "build" / preset, ignore_errors=True)
         _run("cmake", "--preset", preset, *options)
         _run("cmake", "--build", "--preset", preset)
         tested = subprocess.run(
@@ -54,7 +56,8 @@ def main() -> None:
             "uncommitted changes": changed,
         }
         failed = failed or bad > 0 or tested.returncode != 0
-        sys.argv = [sys.argv[0], *chosen]  # options are paths of one machine
+        said = ["--update"] if update else []
+        sys.argv = [sys.argv[0], *chosen, *said]  # options are paths of one machine
         record.write("sanitizers", figures, started)
     raise SystemExit(1 if failed else 0)
 
