@@ -168,6 +168,13 @@ void refusals() {
   CHECK_REFUSED(
       wpg::cuda::langevin(more.get(), more.get(), more.get(), {2, 4, 70}, p, box, nullptr),
       "not all alike");
+  // One group of particles more than a launch has blocks; no memory is looked at.
+  auto diagonal = p;
+  diagonal.preconditioner.kind = wpg::Preconditioner<float>::Kind::diagonal;
+  diagonal.preconditioner.matrix = g.get();
+  const CloudShape many{std::int64_t{1} << 31, 4, 1};
+  CHECK_REFUSED(wpg::cuda::langevin(a.get(), a.get(), a.get(), many, diagonal, none, nullptr),
+                "less than 2^31");
   CHECK_EQUAL(wpg::cuda::device_of(low.data()), -1);
   CHECK(wpg::cuda::device_of(a.get()) >= 0);
   CHECK(cudaGetLastError() == cudaSuccess);

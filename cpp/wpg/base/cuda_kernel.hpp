@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "wpg/base/checks.hpp"
 #include "wpg/base/cuda.hpp"
 #include "wpg/base/divider.hpp"
 
@@ -59,6 +60,9 @@ template <class... Parameters, class... Arguments>
 void launch(const char* what, CudaStream stream, const Grid& grid, void (*kernel)(Parameters...),
             Arguments&&... arguments) {
   if (grid.blocks == 0) return;
+  WPG_REQUIRE(grid.blocks <= 0x7FFFFFFF, std::string(what) + ": " + std::to_string(grid.blocks) +
+                                             " blocks of threads; a launch has less than 2^31: "
+                                             "give fewer states or particles in a call");
   if (grid.shared > kSharedBytes) {
     require_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          static_cast<int>(grid.shared)),
