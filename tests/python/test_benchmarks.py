@@ -337,6 +337,8 @@ SMALL_WORKS: dict[str, Callable[[], Work]] = {
 
 
 @pytest.mark.twin
+# torch.compile imports what warns of itself.
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("name", SMALL_WORKS)
 def test_every_form_gives_our_answer(name: str, library: str) -> None:
