@@ -11,12 +11,12 @@ touch the sources meanwhile: a build mixed from two states of them reports what 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -41,14 +41,16 @@ def main() -> None:
             shutil.rmtree(ROOT / "build" / preset, ignore_errors=True)
         _run("cmake", "--preset", preset, *options)
         _run("cmake", "--build", "--preset", preset)
+        said = ROOT / "build" / preset / "tests.xml"
+        said.unlink(missing_ok=True)
         tested = subprocess.run(
-            ["ctest", "--preset", preset], cwd=ROOT, capture_output=True, text=True, check=False
+            ["ctest", "--preset", preset, "--output-junit", str(said)], cwd=ROOT, check=False
         )
-        print(tested.stdout)
-        total = re.search(r"(\d+) tests failed out of (\d+)", tested.stdout)
-        if total is None:
+        if not said.exists():
             raise SystemExit(f"ctest --preset {preset} said nothing of its tests")
-        bad, count = int(total[1]), int(total[2])
+        suite = ElementTree.parse(said).getroot().attrib
+        count = int(suite["tests"])
+        bad = sum(int(suite[kind]) for kind in ("failures", "disabled", "skipped"))
         figures[preset] = {
             "tests": count,
             "passed": count - bad,
@@ -56,8 +58,8 @@ def main() -> None:
             "uncommitted changes": changed,
         }
         failed = failed or bad > 0 or tested.returncode != 0
-        said = ["--update"] if update else []
-        sys.argv = [sys.argv[0], *chosen, *said]  # options are paths of one machine
+        # Options are paths of one machine.
+        sys.argv = [sys.argv[0], *chosen, *(["--update"] if update else [])]
         record.write("sanitizers", figures, started)
     raise SystemExit(1 if failed else 0)
 
