@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -27,6 +28,7 @@ constexpr int kWarp = 32, kDevices = 2;
 struct Fibre {
   Context context;
   std::unique_ptr<unsigned char[]> stack;
+  void* thread = nullptr;
   uint3 index;
   bool done = true;
 };
@@ -34,6 +36,7 @@ struct Fibre {
 struct Barrier {
   int arrived = 0;
   std::uint64_t generation = 0;
+  std::uint64_t marks[2] = {};  // of generations in turn: who comes again first is not mixed up
 };
 
 struct Machine {
@@ -43,6 +46,8 @@ struct Machine {
   std::vector<std::uint64_t> words;
   Barrier block;
   Context scheduler;
+  void* scheduler_thread = nullptr;
+  std::uint64_t begin_mark = 0, end_mark = 0;  // of a block
   int current = 0, threads = 0, live = 0;
   std::vector<int> live_of_warp;
   bool progress = false;
@@ -62,12 +67,15 @@ Machine& machine() {
 
 void hand_over() {
   Machine& m = machine();
+  becomes_thread(m.scheduler_thread);
   switch_context(m.fibres[static_cast<std::size_t>(m.current)]->context, m.scheduler);
 }
 
-void wait(Barrier& barrier, const int& expected) {
+void wait(Barrier& barrier, const int& expected, bool orders_memory) {
   Machine& m = machine();
   const std::uint64_t mine = barrier.generation;
+  std::uint64_t* mark = &barrier.marks[mine % 2];
+  if (orders_memory) leave_mark(mark);
   ++barrier.arrived;
   while (barrier.generation == mine) {
     // A thread that has ended is waited for no longer.
@@ -75,21 +83,26 @@ void wait(Barrier& barrier, const int& expected) {
       barrier.arrived = 0;
       ++barrier.generation;
       m.progress = true;
-      return;
+      break;
     }
     hand_over();
   }
+  if (orders_memory) find_mark(mark);
 }
 
+/// A thread of one block after the other.
 void enter() {
   Machine& m = machine();
-  (*m.thread)();
-  Fibre& fibre = *m.fibres[static_cast<std::size_t>(m.current)];
-  fibre.done = true;
-  --m.live;
-  --m.live_of_warp[static_cast<std::size_t>(m.current / kWarp)];
-  m.progress = true;
-  switch_context(fibre.context, m.scheduler);
+  for (;;) {
+    find_mark(&m.begin_mark);
+    (*m.thread)();
+    leave_mark(&m.end_mark);
+    m.fibres[static_cast<std::size_t>(m.current)]->done = true;
+    --m.live;
+    --m.live_of_warp[static_cast<std::size_t>(m.current / kWarp)];
+    m.progress = true;
+    hand_over();
+  }
 }
 
 void run_block() {
@@ -107,9 +120,10 @@ void run_block() {
     const auto t = static_cast<unsigned>(i);
     fibre.index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
     fibre.done = false;
-    begin_context(fibre.context, fibre.stack.get(), kStack, enter);
     ++m.live_of_warp[static_cast<std::size_t>(i / kWarp)];
   }
+  m.scheduler_thread = this_thread();
+  leave_mark(&m.begin_mark);
   while (m.live > 0) {
     m.progress = false;
     for (int i = 0; i < m.threads; ++i) {
@@ -117,6 +131,7 @@ void run_block() {
       if (fibre.done) continue;
       m.current = i;
       threadIdx = fibre.index;
+      becomes_thread(fibre.thread);
       switch_context(m.scheduler, fibre.context);
     }
     if (!m.progress) {
@@ -124,6 +139,7 @@ void run_block() {
       std::abort();
     }
   }
+  find_mark(&m.end_mark);
 }
 
 cudaError_t failed(cudaError_t error) {
@@ -145,7 +161,10 @@ cudaError_t run(const cudaLaunchConfig_t& config, const std::function<void()>& t
   }
   while (m.fibres.size() < threads) {
     m.fibres.push_back(std::make_unique<Fibre>());
-    m.fibres.back()->stack = std::make_unique<unsigned char[]>(kStack);
+    Fibre& fibre = *m.fibres.back();
+    fibre.stack = std::make_unique<unsigned char[]>(kStack);
+    fibre.thread = new_thread();
+    begin_context(fibre.context, fibre.stack.get(), kStack, enter);
   }
   m.threads = static_cast<int>(threads);
   m.thread = &thread;
@@ -162,15 +181,31 @@ cudaError_t run(const cudaLaunchConfig_t& config, const std::function<void()>& t
   return cudaSuccess;
 }
 
-void block_barrier() { wait(machine().block, machine().live); }
+void block_barrier() { wait(machine().block, machine().live, true); }
 
-void warp_barrier() {
+namespace {
+
+void warp_barrier(bool orders_memory) {
   Machine& m = machine();
   const auto warp = static_cast<std::size_t>(m.current / kWarp);
-  wait(m.warps[warp], m.live_of_warp[warp]);
+  wait(m.warps[warp], m.live_of_warp[warp], orders_memory);
 }
 
-std::uint64_t* warp_words() { return &machine().words[machine().current / kWarp * kWarp]; }
+}  // namespace
+
+void warp_barrier() { warp_barrier(true); }
+
+Words exchange(std::uint64_t word) {
+  Machine& m = machine();
+  const auto first = static_cast<std::size_t>(m.current / kWarp * kWarp);
+  m.words[first + static_cast<std::size_t>(lane())] = word;
+  warp_barrier(false);
+  Words seen;
+  std::copy_n(m.words.begin() + static_cast<std::ptrdiff_t>(first), kWarp, seen.begin());
+  warp_barrier(false);
+  return seen;
+}
+
 int lane() { return machine().current % kWarp; }
 int lanes() {
   const int left = machine().threads - machine().current / kWarp * kWarp;

@@ -1,11 +1,13 @@
 // CUDA on the host: enough of the runtime's interface that the .cu files compile as C++ and run,
 // thread by thread, where there is no GPU. Every thread of a block is a fibre; __syncthreads and
-// the warp operations hand over to the next one. A barrier that not all threads reach is reported.
+// the warp operations hand over to the next one. A barrier that not all threads reach is reported;
+// so is, under the thread sanitizer, what two threads of a block do with no barrier in between.
 //
 // Memory is the host's; what cudaMalloc gave belongs to the device that was set, so that mixed
 // devices, freed pointers and host pointers are told apart as on a GPU.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -136,20 +138,13 @@ cudaError_t run(const cudaLaunchConfig_t& config, const std::function<void()>& t
 void block_barrier();
 void warp_barrier();
 
-/// Where the thread's warp leaves words for each other.
-std::uint64_t* warp_words();
+/// The thread's place in its warp, and how many threads that has.
 int lane();
 int lanes();
 
-/// Every thread's word, seen by its warp.
-template <class Read>
-auto exchange(std::uint64_t word, Read read) {
-  warp_words()[lane()] = word;
-  warp_barrier();
-  const auto seen = read(warp_words());
-  warp_barrier();
-  return seen;
-}
+/// Every thread's word, seen by its warp. As on a GPU, nothing is said of other memory.
+using Words = std::array<std::uint64_t, 32>;
+Words exchange(std::uint64_t word);
 
 template <class T>
 std::uint64_t word_of(T value) {
@@ -185,41 +180,37 @@ template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   using namespace cuda_on_host;
   const int other = lane() ^ mask;
-  return exchange(word_of(value), [&](const std::uint64_t* words) {
-    return other < lanes() ? value_of<T>(words[other]) : value;
-  });
+  const Words words = exchange(word_of(value));
+  return other < lanes() ? value_of<T>(words[static_cast<std::size_t>(other)]) : value;
 }
 template <class T>
 T __shfl_sync(unsigned, T value, int source) {
   using namespace cuda_on_host;
-  return exchange(word_of(value),
-                  [&](const std::uint64_t* words) { return value_of<T>(words[source]); });
+  return value_of<T>(exchange(word_of(value))[static_cast<std::size_t>(source)]);
 }
 template <class T>
 T __shfl_up_sync(unsigned, T value, unsigned distance) {
   using namespace cuda_on_host;
   const int source = lane() - static_cast<int>(distance);
-  return exchange(word_of(value), [&](const std::uint64_t* words) {
-    return source >= 0 ? value_of<T>(words[source]) : value;
-  });
+  const Words words = exchange(word_of(value));
+  return source >= 0 ? value_of<T>(words[static_cast<std::size_t>(source)]) : value;
 }
 inline unsigned __ballot_sync(unsigned, int predicate) {
   using namespace cuda_on_host;
-  return exchange(static_cast<std::uint64_t>(predicate != 0), [&](const std::uint64_t* words) {
-    unsigned bits = 0;
-    for (int i = 0; i < lanes(); ++i) bits |= static_cast<unsigned>(words[i]) << i;
-    return bits;
-  });
+  const Words words = exchange(static_cast<std::uint64_t>(predicate != 0));
+  unsigned bits = 0;
+  for (int i = 0; i < lanes(); ++i) {
+    bits |= static_cast<unsigned>(words[static_cast<std::size_t>(i)]) << i;
+  }
+  return bits;
 }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline std::uint64_t __umul64hi(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>((static_cast<unsigned __int128>(a) * b) >> 64);
 }
 
-// Fibres of a block run one at a time, so an ordinary addition is atomic.
 template <class T>
 T atomicAdd(T* to, T value) {
-  const T before = *to;
-  *to = before + value;
-  return before;
+  static_assert(std::is_integral_v<T>, "a whole number");
+  return __atomic_fetch_add(to, value, __ATOMIC_RELAXED);
 }

@@ -1,10 +1,14 @@
-// Two stacks and a switch between them.
+// Two stacks and a switch between them, and what the thread sanitizer is told of it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifdef WPG_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
 
 // What a call keeps is all there is to a context. Without the system's version, which asks the
 // kernel for the signal mask at every switch and takes a hundred times as long.
@@ -70,5 +74,28 @@ inline void begin_context(Context& context, unsigned char* stack, std::size_t by
 inline void switch_context(Context& from, const Context& to) {
   swapcontext(&from.context, const_cast<ucontext_t*>(&to.context));
 }
+
+#endif
+
+// To the thread sanitizer every fibre is a thread. A switch says nothing of what was before what,
+// so of two fibres that touch the same memory it is known only by a mark that one left and one
+// found.
+#ifdef WPG_THREAD_SANITIZER
+
+inline void* new_thread() { return __tsan_create_fiber(0); }
+inline void* this_thread() { return __tsan_get_current_fiber(); }
+inline void becomes_thread(void* thread) {
+  __tsan_switch_to_fiber(thread, __tsan_switch_to_fiber_no_sync);
+}
+inline void leave_mark(void* mark) { __tsan_release(mark); }
+inline void find_mark(void* mark) { __tsan_acquire(mark); }
+
+#else
+
+inline void* new_thread() { return nullptr; }
+inline void* this_thread() { return nullptr; }
+inline void becomes_thread(void*) {}
+inline void leave_mark(void*) {}
+inline void find_mark(void*) {}
 
 #endif
