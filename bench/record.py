@@ -52,7 +52,9 @@ def write(
     if path is None:
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{name}.json"
-    arguments = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    # What CMake is told are paths of one machine.
+    options = [word for word in sys.argv[1:] if not word.startswith("-D")]
+    arguments = [Path(sys.argv[0]).name, *options]
     where = Path(sys.argv[0]).resolve()
     with contextlib.suppress(ValueError):
         arguments[0] = str(where.relative_to(RESULTS.parent.parent))

@@ -58,8 +58,6 @@ def main() -> None:
             "uncommitted changes": changed,
         }
         failed = failed or bad > 0 or tested.returncode != 0
-        # Options are paths of one machine.
-        sys.argv = [sys.argv[0], *chosen, *(["--update"] if update else [])]
         record.write("sanitizers", figures, started)
     raise SystemExit(1 if failed else 0)
 

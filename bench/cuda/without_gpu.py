@@ -81,7 +81,6 @@ def main() -> None:
     sys.path[:0] = [str(package.parent), str(ROOT / "bench")]
     import record
 
-    del sys.argv[1:]  # options are paths of one machine
     record.write("cuda_without_gpu", figures, record.machine())
 
 
